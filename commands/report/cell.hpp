@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A typed value that a command says. How it looks is the renderer's business.
+#pragma once
+#include "core/fault.hpp"
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace kcrash {
+
+struct Missing { std::string reason; };              // could not be read: shown in the cell, counted at the end
+struct AddressValue { uint64_t value; };             // text: bare hex as crash prints it; JSON "0xffff..."
+struct HexValue { uint64_t value; };                 // a number people read in hex: flags, masks; JSON number if < 2^53 else string
+struct BytesValue { uint64_t value; };               // a size in bytes
+struct NanosecondsValue { uint64_t value; };         // a time span
+struct SymbolValue { uint64_t address; std::string text; }; // "schedule+68"
+struct Nothing {};                                   // not applicable: text empty, JSON null
+
+// Strings from the dump go in as they are: the renderer escapes them.
+using CellValue = std::variant<Nothing, Missing, bool, int64_t, uint64_t, double, std::string,
+                               AddressValue, HexValue, BytesValue, NanosecondsValue, SymbolValue>;
+
+struct Field {
+    std::string_view key; // JSON member name; stable
+    CellValue value;
+};
+using Fields = std::vector<Field>;
+
+template <typename T> CellValue cell_or_missing(const std::optional<T>& value, std::string_view reason = "unreadable");
+
+} // namespace kcrash

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// An opened dump file of whatever format: pages, notes, vmcoreinfo.
+//
+// To add a format: write core/dump/<name>.cpp with one `const DumpFormat`, name it in core/dump/formats.cpp,
+// and give it a fixture that opens and one that is refused.
+#pragma once
+#include "core/address.hpp"
+#include "core/bytes.hpp"
+#include "core/fault.hpp"
+#include "core/file.hpp"
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kcrash {
+
+// An ELF note of the dump. Order is the file's; the n-th NT_PRSTATUS belongs to the n-th CPU that answered.
+struct Note {
+    std::string name; // "CORE", "VMCOREINFO", "QEMU", "LINUX"
+    uint32_t type = 0;
+    std::vector<std::byte> description;
+};
+
+constexpr uint32_t note_prstatus = 1; // NT_PRSTATUS of elf.h, in notes named "CORE"
+
+// What the file says about itself, without any symbols. Absent is absent, never zero.
+struct DumpInfo {
+    std::string format;                  // "kdump-compressed v6", "ELF", "flattened kdump-compressed v6"
+    std::vector<std::string> files;      // as given by the user
+    uint16_t elf_machine = 0;            // EM_* of elf.h; 0: unknown
+    ByteOrder order = ByteOrder::little;
+    unsigned word_size = 8;              // bytes
+    uint64_t page_size = 4096;           // bytes
+    std::optional<uint32_t> dump_level;  // makedumpfile -d, or derived; unknown in plain ELF
+    std::string compression;             // "zlib", "lzo", "snappy", "zstd", "none"; the method named in the header
+    bool incomplete = false;             // the dump tool ran out of room
+    bool truncated = false;              // the file is shorter than its own headers say
+    bool excluded_vmemmap = false;
+    bool split = false;                  // several files make one dump
+    std::string release;                 // utsname.release of the header, if it has one
+    std::string machine;                 // utsname.machine of the header, if it has one
+    uint64_t max_frame = 0;              // page frames are below this; 0: unknown
+    std::vector<std::string> warnings;   // what is odd about the file, each a line for the user
+};
+
+// A physical range that the machine had, as far as the dump knows. Ends are exclusive, in bytes.
+struct PhysicalRange {
+    PhysicalAddress begin, end;
+};
+
+class Dump {
+public:
+    virtual ~Dump() = default;
+    const DumpInfo& info() const { return info_; }
+    const std::vector<Note>& notes() const { return notes_; }
+    // The text of the VMCOREINFO note; empty when there is none. Parse it with VmcoreInfo.
+    const std::string& vmcoreinfo() const { return vmcoreinfo_; }
+
+    // Fills one whole page (`into` is info().page_size bytes) or says why it cannot. Safe from many threads,
+    // does not cache: PhysicalMemory does.
+    virtual Fault try_read_page(PageFrame frame, std::span<std::byte> into) const = 0;
+    // Where the page's data lies (file offset, for struct -f and rd -f); nothing when it has no place of its own.
+    virtual std::optional<FileOffset> file_offset(PageFrame) const { return std::nullopt; }
+    // The machine's memory in ascending order, holes left out.
+    virtual std::vector<PhysicalRange> memory() const = 0;
+
+protected:
+    DumpInfo info_;
+    std::vector<Note> notes_;
+    std::string vmcoreinfo_;
+};
+
+// The answer to "is this file yours?"
+enum class Probe { mine, not_mine };
+
+// One format. `open` throws FileError when the file is of this format but broken: that ends the search.
+struct DumpFormat {
+    const char* name;
+    Probe (*probe)(std::span<const std::byte> head); // the first bytes of the file, up to 4096
+    std::unique_ptr<Dump> (*open)(std::vector<std::shared_ptr<const ByteSource>> files);
+    bool readable = true; // false: recognised by name only; `open` throws with the advice
+};
+
+std::span<const DumpFormat* const> dump_formats();
+
+// Opens one file, or the files of one split set in any order. Throws FileError.
+std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths);
+// Does any format claim this file? Used to sort the arguments of the command line. Never throws on content.
+bool looks_like_dump(const ByteSource& file);
+
+// Cuts an area of ELF notes into notes. A damaged tail is dropped and reported in `warnings`.
+std::vector<Note> parse_notes(std::span<const std::byte> area, ByteOrder order, std::vector<std::string>& warnings);
+
+} // namespace kcrash

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Reading files with pread.
+#include "core/file.hpp"
+#include "core/error.hpp"
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace kcrash {
+namespace {
+
+class PlainFile final : public ByteSource {
+public:
+    PlainFile(int fd, std::string path, uint64_t size) : fd_(fd), path_(std::move(path)), size_(size) {}
+    ~PlainFile() override { ::close(fd_); }
+    PlainFile(const PlainFile&) = delete;
+    PlainFile& operator=(const PlainFile&) = delete;
+
+    Fault try_read(FileOffset at, std::span<std::byte> into) const override {
+        uint64_t offset = at.value;
+        while (!into.empty()) {
+            if (offset > static_cast<uint64_t>(INT64_MAX)) return Fault::truncated;
+            const ssize_t n = ::pread(fd_, into.data(), into.size(), static_cast<off_t>(offset));
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) return Fault::io;
+            if (n == 0) return Fault::truncated;
+            into = into.subspan(static_cast<size_t>(n));
+            offset += static_cast<uint64_t>(n);
+        }
+        return Fault::none;
+    }
+    uint64_t size() const override { return size_; }
+    const std::string& path() const override { return path_; }
+
+private:
+    int fd_;
+    std::string path_;
+    uint64_t size_;
+};
+
+} // namespace
+
+void ByteSource::read(FileOffset at, std::span<std::byte> into) const {
+    const Fault fault = try_read(at, into);
+    if (fault == Fault::truncated)
+        throw FileError(fmt::format("{}: needs {} bytes at offset 0x{:x}, the file ends at 0x{:x}", path(), into.size(), at.value, size()));
+    if (fault != Fault::none) throw FileError(fmt::format("{}: cannot read {} bytes at offset 0x{:x}", path(), into.size(), at.value));
+}
+
+std::vector<std::byte> ByteSource::read(FileOffset at, uint64_t n) const {
+    if (at.value > size() || n > size() - at.value)
+        throw FileError(fmt::format("{}: needs {} bytes at offset 0x{:x}, the file ends at 0x{:x}", path(), n, at.value, size()));
+    std::vector<std::byte> bytes(n);
+    read(at, std::span(bytes));
+    return bytes;
+}
+
+std::shared_ptr<const ByteSource> open_file(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) throw FileError(fmt::format("{}: {}", path, std::strerror(errno)));
+    struct stat st {};
+    if (::fstat(fd, &st) != 0 || S_ISDIR(st.st_mode)) {
+        ::close(fd);
+        throw FileError(fmt::format("{}: is a directory", path));
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        ::close(fd);
+        throw FileError(fmt::format("{}: is not a regular file", path));
+    }
+    uint64_t size = static_cast<uint64_t>(st.st_size);
+    if (S_ISBLK(st.st_mode)) {
+        const off_t end = ::lseek(fd, 0, SEEK_END);
+        size = end < 0 ? 0 : static_cast<uint64_t>(end);
+    }
+    return std::make_shared<PlainFile>(fd, path, size);
+}
+
+} // namespace kcrash

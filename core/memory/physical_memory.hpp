@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Memory of the dumped machine by physical address: pages of the dump, decompressed and cached.
+#pragma once
+#include "core/dump/dump.hpp"
+#include <atomic>
+#include <memory>
+
+namespace kcrash {
+
+// Safe from many threads. Looks at the dump, which must outlive it. The cache is bounded (bytes).
+class PhysicalMemory {
+public:
+    explicit PhysicalMemory(const Dump& dump, size_t cache_bytes = size_t{64} << 20);
+    ~PhysicalMemory();
+
+    // Fills all of `into`, across pages, or says why the first unreadable page cannot be read. On a fault the
+    // bytes from that page on are unspecified; nothing is ever zero-filled, unless zero_excluded is set.
+    Fault try_read(PhysicalAddress at, std::span<std::byte> into) const;
+    // As try_read, but throws MemoryError.
+    void read(PhysicalAddress at, std::span<std::byte> into, std::string_view what = {}) const;
+
+    uint64_t page_size() const { return dump_.info().page_size; }
+    const Dump& dump() const { return dump_; }
+    // The user's own wish (--zero_excluded, set zero_excluded on): excluded pages read as zeroes.
+    void set_zero_excluded(bool on) { zero_excluded_ = on; }
+    bool zero_excluded() const { return zero_excluded_; }
+
+private:
+    struct Cache;
+    const Dump& dump_;
+    std::unique_ptr<Cache> cache_;
+    std::atomic<bool> zero_excluded_{false};
+};
+
+} // namespace kcrash
