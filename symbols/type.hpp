@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Types of the dumped kernel, whatever they were read from (BTF, DWARF).
 #pragma once
+#include "symbols/lazy_list.hpp"
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -41,8 +42,8 @@ struct Type {
     bool flexible = false;             // array: [] or [0]
     bool declared_union = false;       // declaration: of a union
     bool variadic = false;             // function
-    std::vector<TypeMember> members;   // structure, union; function: parameters
-    std::vector<Enumerator> enumerators;
+    LazyList<TypeMember> members;      // structure, union; function: parameters. Read like a vector
+    LazyList<Enumerator> enumerators;
 };
 
 // Through typedefs and qualifiers, to what the bytes are. Never null for a non-null argument; bounded.
