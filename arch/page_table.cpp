@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Walking page tables of any layout.
+#include "arch/page_table.hpp"
+
+namespace kcrash {
+namespace {
+
+class TableTranslator final : public Translator {
+public:
+    TableTranslator(const PhysicalMemory& memory, const PageTableLayout& layout, PhysicalAddress root)
+        : memory_(memory), layout_(layout), root_(root) {}
+
+    Fault try_translate(VirtualAddress at, Translation& result) const override { return go(at, result, nullptr); }
+
+    Walk walk(VirtualAddress at) const override {
+        Walk walk;
+        walk.fault = go(at, walk.result, &walk);
+        return walk;
+    }
+
+    PhysicalAddress root() const override { return root_; }
+
+private:
+    Fault go(VirtualAddress at, Translation& result, Walk* record) const {
+        if (layout_.canonical && !layout_.canonical(at.value)) return Fault::noncanonical;
+        PhysicalAddress table = root_;
+        for (unsigned i = 0; i < layout_.count; ++i) {
+            const PageTableLevel& level = layout_.levels[i];
+            const uint64_t index = at.value >> level.shift & ((uint64_t{1} << level.bits) - 1);
+            const PhysicalAddress where = table + index * layout_.entry_size;
+            std::byte bytes[8];
+            const Fault fault = memory_.try_read(where, std::span(bytes, layout_.entry_size));
+            if (fault != Fault::none) return fault;
+            const uint64_t entry = load_unsigned(std::span<const std::byte>(bytes, layout_.entry_size), layout_.order);
+            if (record) record->steps.push_back({level.name, where, entry});
+            const DecodedEntry decoded = layout_.decode(entry, level, i + 1 == layout_.count, layout_.ignored_bits);
+            switch (decoded.kind) {
+            case DecodedEntry::Kind::table: table = decoded.address; continue;
+            case DecodedEntry::Kind::page: {
+                const uint64_t page_size = uint64_t{1} << level.shift;
+                result = {decoded.address + (at.value & (page_size - 1)), page_size, entry};
+                return Fault::none;
+            }
+            case DecodedEntry::Kind::absent: return Fault::no_mapping;
+            case DecodedEntry::Kind::swap:
+                if (record) record->swap_entry = entry;
+                return Fault::swapped;
+            case DecodedEntry::Kind::invalid: return Fault::bad_table;
+            }
+        }
+        return Fault::bad_table;
+    }
+
+    const PhysicalMemory& memory_;
+    PageTableLayout layout_;
+    PhysicalAddress root_;
+};
+
+} // namespace
+
+std::unique_ptr<Translator> make_translator(const PhysicalMemory& memory, const PageTableLayout& layout, PhysicalAddress root) {
+    return std::make_unique<TableTranslator>(memory, layout, root);
+}
+
+} // namespace kcrash
