@@ -39,6 +39,7 @@ class Target {
 public:
     static std::unique_ptr<Target> open(const TargetOptions& options);
     ~Target();
+    struct Lazy; // what is opened on first use: target_open.hpp
 
     const Dump& dump() const { return *dump_; }
     const VmcoreInfo& vmcoreinfo() const { return vmcoreinfo_; }
@@ -90,7 +91,6 @@ public:
 private:
     Target() = default;
     struct Opening; // the steps of open(), target_open.cpp
-    struct Lazy;
     TargetOptions options_;
     std::unique_ptr<Dump> dump_;
     VmcoreInfo vmcoreinfo_;
