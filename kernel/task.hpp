@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace kcrash {
@@ -24,12 +25,15 @@ struct Task {
     std::optional<std::string> comm;      // bytes as they are; escaped by the report
     bool active = false;                  // runs on its cpu
     bool is_idle = false;                 // swapper/N
+    bool old_state_bits = false;          // `state` has the bits of Linux before 4.14
     bool kernel_thread() const { return mm && *mm == 0; }
     unsigned faults = 0;
 };
 
 // "RU", "IN", "UN", "ZO", "ST", "TR", "DE", "SW", "WA", "PA", "ID", "NE"; "??" when unknown. From the kernel's own bits.
 std::string state_name(const Task& task);
+// "TASK_RUNNING", "TASK_INTERRUPTIBLE|TASK_NOLOAD", ...: all of the bits by the kernel's names.
+std::string state_long_name(const Task& task);
 
 // All tasks, swappers first (by cpu), then by pid: as crash lists them. Cyclic or broken lists end with a warning, never a hang.
 // What else could be found (by pid table, by list) is shown. Built once; safe from many threads afterwards.
@@ -40,13 +44,22 @@ public:
     const Task* by_address(uint64_t task_struct) const;
     std::vector<const Task*> by_pid(int64_t pid) const;      // several for pid 0
     const Task* active_on(unsigned cpu) const;
+    // The leader of the task's thread group; null when it is gone or could not be read.
+    const Task* leader_of(const Task& task) const;
     // The task that panicked and the CPU it did so on; null when nobody panicked or nobody knows.
     const Task* panic_task() const { return panic_; }
     std::optional<unsigned> panic_cpu() const { return panic_cpu_; }
     const std::vector<std::string>& warnings() const { return warnings_; }
 
 private:
+    void index();
+    void find_active(const Target& target);
+    void find_panic(const Target& target);
+
     std::vector<Task> tasks_;
+    std::unordered_map<uint64_t, size_t> by_address_;
+    std::unordered_multimap<int64_t, size_t> by_pid_;
+    std::map<unsigned, size_t> active_;
     const Task* panic_ = nullptr;
     std::optional<unsigned> panic_cpu_;
     std::vector<std::string> warnings_;
