@@ -36,6 +36,7 @@ struct DumpInfo {
     uint64_t page_size = 4096;           // bytes
     std::optional<uint32_t> dump_level;  // makedumpfile -d, or derived; unknown in plain ELF
     std::string compression;             // "zlib", "lzo", "snappy", "zstd", "none"; the method named in the header
+    bool partial = false;                // the dump tool left pages out on purpose
     bool incomplete = false;             // the dump tool ran out of room
     bool truncated = false;              // the file is shorter than its own headers say
     bool excluded_vmemmap = false;
@@ -50,6 +51,10 @@ struct DumpInfo {
 struct PhysicalRange {
     PhysicalAddress begin, end;
 };
+
+class Dump;
+// Opens one file, or the files of one split set in any order. Throws FileError.
+std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths);
 
 class Dump {
 public:
@@ -68,6 +73,7 @@ public:
     virtual std::vector<PhysicalRange> memory() const = 0;
 
 protected:
+    friend std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths); // adds what the wrapper knows
     DumpInfo info_;
     std::vector<Note> notes_;
     std::string vmcoreinfo_;
@@ -86,8 +92,6 @@ struct DumpFormat {
 
 std::span<const DumpFormat* const> dump_formats();
 
-// Opens one file, or the files of one split set in any order. Throws FileError.
-std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths);
 // Does any format claim this file? Used to sort the arguments of the command line. Never throws on content.
 bool looks_like_dump(const ByteSource& file);
 

@@ -78,6 +78,7 @@ public:
 
 private:
     struct Cache;
+    Fault try_read_until(VirtualAddress& at, std::span<std::byte> into) const; // `at` ends at the first unreadable byte
     const PhysicalMemory& memory_;
     std::unique_ptr<const Translator> translator_;
     ByteOrder order_;

@@ -27,6 +27,8 @@ public:
 
 private:
     struct Cache;
+    Fault try_read_within(uint64_t frame, size_t offset, std::span<std::byte> into) const;
+    Fault try_read_until(uint64_t& at, std::span<std::byte> into) const; // `at` ends at the first unreadable byte
     const Dump& dump_;
     std::unique_ptr<Cache> cache_;
     std::atomic<bool> zero_excluded_{false};

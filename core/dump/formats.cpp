@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The list of dump formats, and the choice among them by content: names of files mean nothing.
+#include "core/dump/dump.hpp"
+#include "core/error.hpp"
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace kcrash {
+
+extern const DumpFormat kdump_format, elf_format, unread_format;
+
+std::span<const DumpFormat* const> dump_formats() {
+    static const DumpFormat* const formats[] = {&kdump_format, &elf_format, &unread_format};
+    return formats;
+}
+
+namespace {
+
+// The first bytes of a file; fewer where fewer can be read.
+std::vector<std::byte> head_of(const ByteSource& file) {
+    std::vector<std::byte> head(std::min<uint64_t>(file.size(), 4096));
+    while (!head.empty() && file.try_read(FileOffset(0), head) != Fault::none) head.resize(head.size() / 2);
+    return head;
+}
+
+const DumpFormat* format_of(std::span<const std::byte> head) {
+    for (const DumpFormat* format : dump_formats())
+        if (format->probe(head) == Probe::mine) return format;
+    return nullptr;
+}
+
+const DumpFormat& format_of(const ByteSource& file) {
+    if (file.size() == 0) throw FileError(fmt::format("{}: is empty", file.path()));
+    const auto head = head_of(file);
+    const DumpFormat* format = format_of(head);
+    if (!format) throw FileError(fmt::format("{}: is not a dump of a format that kcrash knows", file.path()));
+    return *format;
+}
+
+} // namespace
+
+bool looks_like_dump(const ByteSource& file) { return format_of(head_of(file)) != nullptr; }
+
+std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths) {
+    if (paths.empty()) throw FileError("no dump file was given");
+    std::vector<std::shared_ptr<const ByteSource>> files;
+    for (const std::string& path : paths) files.push_back(open_file(path));
+    const DumpFormat& format = format_of(*files.front());
+    for (const auto& file : files)
+        if (&format_of(*file) != &format)
+            throw FileError(fmt::format("{}: is not of the same dump as {}", file->path(), files.front()->path()));
+    auto dump = format.open(std::move(files));
+    dump->info_.files = paths;
+    return dump;
+}
+
+} // namespace kcrash

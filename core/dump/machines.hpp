@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The machines whose dumps occur: the name in utsname, the number in ELF, the width of a word.
+#pragma once
+#include "core/bytes.hpp"
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace kcrash {
+
+struct Machine {
+    const char* name;      // utsname.machine, or how it begins
+    uint16_t elf_machine;  // EM_* of elf.h
+    unsigned word_size;    // bytes; 0: the ELF class tells
+    std::optional<ByteOrder> order;
+};
+
+// Nothing when the name is unknown, or empty.
+std::optional<Machine> machine_by_name(std::string_view name);
+// The bytes of a word of this ELF machine; a 32-bit kernel's dump may well be an ELF64 file.
+unsigned word_size_of(uint16_t elf_machine, bool elf64);
+
+} // namespace kcrash

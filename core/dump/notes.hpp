@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the dump formats share about ELF notes.
+#pragma once
+#include "core/dump/dump.hpp"
+
+namespace kcrash {
+
+// The most bytes of notes that are read. Real ones: 336 per CPU, 440 more from QEMU, and device dumps.
+constexpr uint64_t max_note_bytes = uint64_t{64} << 20;
+
+// Reads and cuts one area of notes, as much of it as the file has; `warnings` says what was left out.
+std::vector<Note> read_notes(const ByteSource& file, FileOffset at, uint64_t size, ByteOrder order,
+                             std::vector<std::string>& warnings);
+
+// The text of the first VMCOREINFO note, or nothing.
+std::string vmcoreinfo_text(const std::vector<Note>& notes);
+
+// PAGESIZE of a VMCOREINFO text when it is a possible page size, else 0.
+uint64_t vmcoreinfo_page_size(const std::string& text);
+
+// A page size that some Linux port has: a power of two from 4 kB to 1 MB.
+constexpr bool possible_page_size(uint64_t size) {
+    return size >= 4096 && size <= uint64_t{1} << 20 && (size & (size - 1)) == 0;
+}
+
+} // namespace kcrash

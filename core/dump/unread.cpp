@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Dump formats that are recognised by their first bytes and not read yet: a name is better than "unknown file".
+#include "core/dump/dump.hpp"
+#include "core/error.hpp"
+#include <fmt/format.h>
+
+namespace kcrash {
+namespace {
+
+using namespace std::string_view_literals;
+
+struct Magic {
+    std::string_view bytes; // at the start of the file
+    const char* name;
+    const char* advice;
+};
+
+constexpr const char* convert = "convert it to an ELF or kdump-compressed file";
+constexpr const char* dump_again = "take the dump with \"virsh dump --memory-only\" or \"dump-guest-memory\"";
+
+const Magic magics[] = {
+    {"DISKDUMP"sv, "diskdump", convert},
+    {"\x0d\xf0\xeb\xfe"sv, "Xen core (old)", convert},
+    {"\xed\xeb\x0f\xf0"sv, "Xen core (paravirtual)", convert},
+    {"\xee\xeb\x0f\xf0"sv, "Xen core (HVM)", convert},
+    {"LinuxGuestRecord"sv, "Xen save file", convert},
+    {"\xed\x23\x8f\x61\x73\x01\x19\xa8"sv, "LKCD", convert},
+    {"\xa8\x19\x01\x73\x61\x8f\x23\xed"sv, "LKCD", convert},
+    {"\xa8\x19\x01\x73\x61\x8f\x23\xfd"sv, "s390 stand-alone dump", "convert it with zgetdump"},
+    {"udas\x6d\x70\x00\x00"sv, "sadump", "convert it with makedumpfile"},
+    {"sadu\x6d\x70\x00\x00"sv, "sadump", "convert it with makedumpfile"},
+    {"\xd2\xbe\xd2\xbe"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
+    {"\xd0\xbe\xd0\xbe"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
+    {"\xd1\xba\xd1\xba"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
+    {"\xd2\xba\xd2\xba"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
+    {"\xd3\xbe\xd3\xbe"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
+    {"QEVM"sv, "QEMU savevm or migration stream", dump_again},
+    {"LibvirtQemudSave"sv, "libvirt save file", dump_again},
+    {"LibvirtQemudPart"sv, "libvirt save file", dump_again},
+    {"EMiL"sv, "LiME", convert},
+    {"AVML"sv, "AVML", convert},
+    {"PAGEDU64"sv, "Windows crash dump", "kcrash reads dumps of Linux kernels"},
+    {"PAGEDUMP"sv, "Windows crash dump", "kcrash reads dumps of Linux kernels"},
+};
+
+const Magic* find_magic(std::span<const std::byte> head) {
+    const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
+    for (const Magic& magic : magics)
+        if (text.starts_with(magic.bytes)) return &magic;
+    return nullptr;
+}
+
+Probe probe(std::span<const std::byte> head) { return find_magic(head) ? Probe::mine : Probe::not_mine; }
+
+std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files) {
+    const auto head = files.front()->read(FileOffset(0), std::min<uint64_t>(files.front()->size(), 64));
+    const Magic* magic = find_magic(head);
+    throw FileError(fmt::format("{}: is a {}, a format that kcrash does not read yet; {}", files.front()->path(),
+                                magic ? magic->name : "dump", magic ? magic->advice : convert));
+}
+
+} // namespace
+
+extern const DumpFormat unread_format;
+const DumpFormat unread_format{"not read yet", probe, open, false};
+
+} // namespace kcrash
