@@ -4,6 +4,7 @@
 #include "commands/command.hpp"
 #include "kernel/target.hpp"
 #include "kernel/task.hpp"
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -60,15 +61,25 @@ public:
 
     // ---- words, the same for all commands; all throw UsageError with crash's wording
     const Task& task(std::string_view word) const;                    // pid, hex pid or task address
-    uint64_t number(std::string_view word) const;                     // decimal, 0x, k/m/g suffix, (expression)
-    uint64_t address(std::string_view word) const;                    // hex (0x optional), symbol, symbol+offset, (expression)
+    uint64_t number(std::string_view word) const;                     // decimal, 0x, k/m/g suffix, (expression), all with a sign
+    uint64_t address(std::string_view word) const;                    // symbol, symbol+offset, hex (0x optional), (expression)
     std::optional<uint64_t> try_address(std::string_view word) const;
     std::vector<unsigned> cpus(std::string_view list) const;          // "1,3,5-7", "a", "all", "" = current's cpu
 
     // Runs one line: aliases, command, type or symbol without its verb. Returns false if it failed (already reported).
+    // A leading backslash keeps aliases away. Knows no pipes and redirections: those are the shell's.
     bool run(std::string_view line);
+    // Runs one line with pipes and redirections when a shell has put itself here; else run(). For repeat.
+    std::function<bool(std::string_view line)> execute;
 
 private:
+    void check_needs(const Command& command) const;
+    std::string with_verb(std::string_view line) const;
+    std::string unknown_command(std::string_view word) const;
+    std::optional<uint64_t> symbol_plus_offset(std::string_view word) const;
+    bool run_command(const Command& command, std::string_view line);
+    const Task* find_task(std::string_view word) const;
+
     std::unique_ptr<Target> target_;
     std::unique_ptr<Report> report_;
     mutable std::unique_ptr<Tasks> tasks_;

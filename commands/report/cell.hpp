@@ -3,8 +3,10 @@
 #pragma once
 #include "core/fault.hpp"
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -28,6 +30,14 @@ struct Field {
 };
 using Fields = std::vector<Field>;
 
-template <typename T> CellValue cell_or_missing(const std::optional<T>& value, std::string_view reason = "unreadable");
+// The value, or Missing. `reason` is best one word (name(fault)): text shows it in the cell, longer ones as "?".
+template <typename T> CellValue cell_or_missing(const std::optional<T>& value, std::string_view reason = "unreadable") {
+    if (!value) return Missing{std::string(reason)};
+    if constexpr (std::is_same_v<T, bool>) return *value;
+    else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) return static_cast<int64_t>(*value);
+    else if constexpr (std::is_integral_v<T>) return static_cast<uint64_t>(*value);
+    else if constexpr (std::is_floating_point_v<T>) return static_cast<double>(*value);
+    else return CellValue{*value};
+}
 
 } // namespace kcrash

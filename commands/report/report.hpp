@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What a command says: a stream of records, tables, groups, value trees and notes, all typed. Text and JSON render it.
 //
-// To add a renderer: derive from Report in commands/report/<name>.cpp and name it in make_report().
+// To add a renderer: derive from Report in commands/report/<name>.cpp with a make_ function below.
 #pragma once
 #include "commands/report/cell.hpp"
+#include "core/error.hpp"
 #include <functional>
 #include <memory>
 #include <span>
@@ -25,11 +26,11 @@ struct Column {
 
 // A value of the dumped kernel as a tree: scalars are leaves. JSON nests it, text prints it as C.
 struct ValueTree {
-    std::string name;                // member name; empty: array element or top
-    std::string type;                // "struct list_head"
-    CellValue value;                 // leaves
-    std::string text;                // leaves: how C prints it: "0xffff888004a31000", "\"init\\000\"", "PG_slab"
-    std::vector<ValueTree> children; // struct members or array elements
+    std::string name = {};               // member name; empty: array element or top
+    std::string type = {};               // "struct list_head"
+    CellValue value = {};                // leaves
+    std::string text = {};               // leaves: how C prints it: "0xffff888004a31000", "\"init\\000\"", "PG_slab"
+    std::vector<ValueTree> children = {}; // struct members or array elements
     bool is_array = false;
     bool is_union = false;
     uint64_t repeats = 1;            // array element that stands this many times
@@ -37,8 +38,10 @@ struct ValueTree {
 
 enum class Severity : uint8_t { note, warning, error };
 
-// Layouts: text with {key} or {key:FORMAT}, FORMAT as fmt's for strings: "{pid:>7} {comm}". A layout shows some of the
-// fields; JSON carries all of them. A layout ends with no newline: the renderer ends lines. "{{" is a brace.
+// Layouts: text with {key} or {key:FORMAT}, FORMAT as fmt's for strings: "{pid:>7} {comm}". A FORMAT that ends with a
+// letter of fmt's numbers (x X o d f) formats the number itself: "{mem:4.1f}", "{flags:08x}". A layout shows some of the
+// fields; JSON carries all of them. A layout ends with no newline: the renderer ends lines. "{{" is a brace. An empty
+// layout prints nothing, not even a line.
 class Report {
 public:
     virtual ~Report() = default;
@@ -48,22 +51,31 @@ public:
     virtual void begin(std::string_view kind, std::string_view layout, const Fields& fields) = 0;
     virtual void end() = 0;
     // A table: the header line, then rows, each a record of that kind. Ends with the next call that is not row().
+    // `before` of the first column is not printed unless it is something else than the default. Trailing blanks are cut.
     virtual void table(std::string_view kind, std::span<const Column> columns) = 0;
     virtual void row(std::vector<CellValue> cells, std::string_view suffix_text = {}) = 0; // one cell for each column
     virtual void value(const ValueTree& tree, std::string_view prefix = {}) = 0; // prefix: "$1 = " or "jiffies = $2 = "
     // Text that has no structure (a help page, a blank line between groups). JSON: {"kind":"text"} unless `only_text`.
     virtual void text(std::string_view text, bool only_text = false) = 0;
+    // The message without the command's name: the renderer prefixes it ("kmem: warning: ..."). Severity::error makes the
+    // command fail although it goes on.
     virtual void note(Severity severity, std::string_view message) = 0;
 
-    // One JSON document for each command. `status` false: the command failed.
-    virtual void begin_command(std::string_view line) = 0;
+    // One JSON document for each command. name: prefix of its messages, empty for none. Groups that an error left open are closed.
+    virtual void begin_command(std::string_view line, std::string_view name) = 0;
     virtual void end_command(bool ok) = 0;
-    // Cells that were Missing since begin_command.
+    // Since begin_command: cells that were Missing, notes of Severity::error.
     virtual uint64_t unreadable() const = 0;
+    virtual uint64_t errors() const = 0;
 };
 
-// Where rendered bytes go: the terminal through a pager, a file, a pipe, a string in tests. May throw Interrupted or Error
-// (reader of a pipe has gone: stops the command quietly).
+// The reader of a pipe has gone: stops the command quietly.
+struct OutputClosed : Error {
+    OutputClosed() : Error("the reader of the output has gone") {}
+};
+
+// Where rendered bytes go: the terminal through a pager, a file, a pipe, a string in tests. May throw Interrupted,
+// OutputClosed, or another Error.
 using Sink = std::function<void(std::string_view bytes)>;
 
 std::unique_ptr<Report> make_text_report(Sink out, Sink errors);
