@@ -14,7 +14,7 @@ namespace kcrash {
 // Makes the items of a LazyList. Called from many threads, perhaps twice for one list: one result is kept.
 template <typename T> struct ListSource {
     virtual ~ListSource() = default;
-    virtual std::vector<T> load_list(uint64_t key) const = 0;
+    virtual std::vector<T> load_list(uint64_t key, const T* kind) const = 0; // kind is null: it tells overloads apart
 };
 
 // Reads like a const std::vector. The source, if any, must outlive it. Reading is safe from many threads; changing is for
@@ -67,7 +67,7 @@ private:
     }
     const std::vector<T>& load_own() const {
         auto mine = std::make_unique<std::vector<T>>();
-        if (source_) *mine = source_->load_list(key_);
+        if (source_) *mine = source_->load_list(key_, static_cast<const T*>(nullptr));
         std::vector<T>* there = nullptr;
         if (items_.compare_exchange_strong(there, mine.get(), std::memory_order_acq_rel)) return *mine.release();
         return *there;

@@ -4,6 +4,7 @@
 #include "symbols/lazy_list.hpp"
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +52,11 @@ const Type* strip(const Type* type);
 // Through qualifiers only.
 const Type* strip_qualifiers(const Type* type);
 bool is_compound(const Type* type); // struct or union after strip()
+
+// "long unsigned int", as compilers write it down, is "unsigned long" for us and for gdb. Other names are given back.
+std::string_view canonical_integer_name(std::string_view name);
+// Every way compilers write a canonical name down; empty for names that have one way.
+std::span<const std::string_view> spellings_of_integer(std::string_view canonical);
 
 // A declaration in C, as crash prints one: declare(type, "prev") gives "struct list_head *prev", "int (*fn)(void *)".
 std::string declare(const Type* type, std::string_view name);
