@@ -358,36 +358,35 @@ const Type* BtfSource::find(TypeKind kind, std::string_view name) const {
     return nullptr;
 }
 
-// Names of variables and functions are asked for later, and seldom: their index is made then.
-void BtfSource::index_late() const {
-    std::call_once(late_once_, [this] {
-        for (uint32_t id = first_id_; id < end_id(); ++id) {
-            const Record r = record(id);
-            if (r.kind == kind_var) variables_.try_emplace(string(r.name), id);
-            if (r.kind == kind_func) functions_.try_emplace(string(r.name), id);
-            if (r.kind == kind_enum || r.kind == kind_enum64)
-                for (uint32_t i = 0; i < r.count; ++i) {
-                    const Enumerator e = enumerator_at(r, i);
-                    enumerators_.try_emplace(e.name, e.value);
-                }
-        }
-    });
-}
-
+// Names of variables, functions and enumerators are asked for seldom: each index is made then.
 const Type* BtfSource::of_variable(std::string_view name) const {
-    index_late();
+    std::call_once(variables_once_, [this] { index_kind(kind_var, variables_); });
     const auto found = variables_.find(name);
     return found == variables_.end() ? nullptr : type(found->second);
 }
 
 const Type* BtfSource::of_function(std::string_view name) const {
-    index_late();
+    std::call_once(functions_once_, [this] { index_kind(kind_func, functions_); });
     const auto found = functions_.find(name);
     return found == functions_.end() ? nullptr : type(found->second);
 }
 
+void BtfSource::index_kind(unsigned kind, Index& index) const {
+    for (uint32_t id = first_id_; id < end_id(); ++id)
+        if (const Record r = record(id); r.kind == kind) index.try_emplace(string(r.name), id);
+}
+
 std::optional<int64_t> BtfSource::enumerator(std::string_view name) const {
-    index_late();
+    std::call_once(enumerators_once_, [this] {
+        for (uint32_t id = first_id_; id < end_id(); ++id) {
+            const Record r = record(id);
+            if (r.kind != kind_enum && r.kind != kind_enum64) continue;
+            for (uint32_t i = 0; i < r.count; ++i) {
+                const Enumerator e = enumerator_at(r, i);
+                enumerators_.try_emplace(e.name, e.value);
+            }
+        }
+    });
     const auto found = enumerators_.find(name);
     if (found == enumerators_.end()) return std::nullopt;
     return found->second;

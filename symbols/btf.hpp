@@ -78,7 +78,8 @@ private:
     std::vector<Enumerator> load_list(uint64_t id, const Enumerator*) const override;
     uint32_t find_id(TypeKind kind, std::string_view name) const;
     const Type* definition_of(std::string_view name, bool is_union, unsigned depth) const;
-    void index_late() const;
+    using Index = std::unordered_map<std::string_view, uint32_t>;
+    void index_kind(unsigned kind, Index& index) const;
 
     std::string name_;
     const BtfSource* base_;
@@ -97,8 +98,8 @@ private:
     mutable std::deque<Type> types_made_;
     mutable std::unique_ptr<std::atomic<const Type*>[]> made_; // by id - first_id_; null: not yet
 
-    mutable std::once_flag late_once_;
-    mutable std::unordered_map<std::string_view, uint32_t> variables_, functions_;
+    mutable std::once_flag variables_once_, functions_once_, enumerators_once_;
+    mutable Index variables_, functions_;
     mutable std::unordered_map<std::string_view, int64_t> enumerators_;
 };
 
