@@ -3,6 +3,7 @@
 #pragma once
 #include "core/memory/address_space.hpp"
 #include "symbols/type.hpp"
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,7 +13,7 @@ namespace kcrash {
 
 class Target;
 
-// Either a place in memory (address in an address space) or a value of its own (bytes). Copies are cheap for places.
+// Either a place in memory (address in an address space) or a value of its own (bytes). Copies are cheap.
 // Looks at the target, which must outlive it. Every reading form throws MemoryError or LookupError with the path that led there.
 class Object {
 public:
@@ -22,7 +23,7 @@ public:
     static Object of_integer(const Target& target, const Type* type, uint64_t value);
 
     const Type* type() const { return type_; }
-    bool has_address() const { return !bytes_.has_value(); }
+    bool has_address() const { return bytes_ == nullptr; }
     uint64_t address() const { return address_; } // meaningful when has_address()
     const AddressSpace& space() const;
     const Target& target() const { return *target_; }
@@ -54,9 +55,12 @@ private:
     const AddressSpace* space_ = nullptr;
     uint64_t address_ = 0;
     uint32_t bit_offset_ = 0, bit_size_ = 0; // bit-field inside [address, ...)
-    std::optional<std::vector<std::byte>> bytes_;
+    std::shared_ptr<const std::vector<std::byte>> bytes_; // null: a place in memory
     std::string path_;
 };
+
+// `size` bits from bit `bit` of the bytes, counted as bit-fields are: from the lowest (little) or the highest (big) bit.
+uint64_t load_bits(std::span<const std::byte> bytes, ByteOrder order, unsigned bit, unsigned size);
 
 // A member looked up once, for hot loops: offset and size, no strings, no exceptions.
 struct Member {
