@@ -18,7 +18,6 @@
 namespace kcrash {
 
 class ElfFile;      // symbols/elf_file.hpp
-class ModuleFinder; // symbols/debug_files.hpp
 
 // How to open. All paths are the user's words.
 struct TargetOptions {
@@ -59,6 +58,7 @@ public:
     const Types& types() const { return *types_; }
     void load_module(std::string_view name, const std::string& object_file); // mod -s; LookupError, FileError
     void unload_module(std::string_view name);                               // mod -d
+    std::vector<std::string> module_search_path() const; // --mod, debug folders, the folder of vmlinux
 
     // DWARF of the file that covers the address (or of the kernel); null when there is none. Opened on first use.
     DebugInfo* debug_info(uint64_t address) const;
@@ -91,6 +91,7 @@ public:
 private:
     Target() = default;
     struct Opening; // the steps of open(), target_open.cpp
+    void replace_modules(std::vector<LoadedModule> modules, std::string_view changed);
     TargetOptions options_;
     std::unique_ptr<Dump> dump_;
     VmcoreInfo vmcoreinfo_;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Where debug files are, and where kcrash keeps its own.
 #include "symbols/debug_files.hpp"
+#include "core/interrupt.hpp"
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,7 +20,136 @@ bool make_folder(const std::string& path) {
     return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode) && ::access(path.c_str(), W_OK | X_OK) == 0;
 }
 
+constexpr size_t most_entries = 1000000; // of folders that are listed
+constexpr int deepest = 32;
+
+const char* const debug_folder = "/usr/lib/debug";
+
+bool is_file(const std::string& path) {
+    struct stat st {};
+    return ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode);
+}
+
+// The name a module has in the kernel, from its file's: "snd-hda-intel.ko.xz" is snd_hda_intel. Empty: not a module.
+std::string module_name(std::string_view file) {
+    const size_t dot = file.find(".ko");
+    if (dot == std::string_view::npos || dot == 0) return {};
+    const std::string_view rest = file.substr(dot + 3);
+    for (const std::string_view known : {"", ".debug", ".xz", ".zst", ".gz", ".bz2", ".debug.xz", ".debug.zst", ".debug.gz"})
+        if (rest == known) {
+            std::string name(file.substr(0, dot));
+            std::replace(name.begin(), name.end(), '-', '_');
+            return name;
+        }
+    return {};
+}
+
+// ".build-id/ab/cdef....debug" under a folder.
+std::string build_id_path(const std::string& folder, std::span<const std::byte> id) {
+    const std::string text = hex(id);
+    return text.size() < 4 ? std::string() : fmt::format("{}/.build-id/{}/{}.debug", folder, text.substr(0, 2), text.substr(2));
+}
+
+std::string folder_of(const std::string& path) {
+    const size_t slash = path.rfind('/');
+    return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// "vermagic=6.1.0-56-cloud-amd64 SMP ..." of .modinfo; empty when the file has none.
+std::string release_of(const ElfFile& file) {
+    const ElfSection* info = file.section(".modinfo");
+    if (!info || info->size > 65536) return {};
+    const auto bytes = file.data(*info);
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const size_t at = text.find("vermagic=");
+    if (at == std::string_view::npos) return {};
+    return std::string(text.substr(at + 9, text.find_first_of(std::string_view(" \0", 2), at) - at - 9));
+}
+
+// Is this file the module's? By build-id; without one in the dump by the kernel that it was built for.
+bool is_of_module(const ElfFile& file, const LoadedModule& module, std::string_view release) {
+    if (!file.relocatable()) return false;
+    if (!module.build_id.empty()) return file.build_id() == module.build_id;
+    const std::string built_for = release_of(file);
+    return built_for.empty() || release.empty() || built_for == release;
+}
+
 } // namespace
+
+ModuleFinder::ModuleFinder(std::string_view release, const std::vector<std::string>& directories) : release_(release) {
+    searched_ = directories;
+    if (!release.empty() && release.find('/') == std::string_view::npos && release != "." && release != "..") {
+        searched_.push_back(fmt::format("{}/lib/modules/{}", debug_folder, release));
+        searched_.push_back(fmt::format("/lib/modules/{}", release));
+    }
+    size_t entries = 0;
+    namespace fs = std::filesystem;
+    for (size_t order = 0; order < searched_.size(); ++order) {
+        std::error_code failed;
+        fs::recursive_directory_iterator at(searched_[order], fs::directory_options::skip_permission_denied, failed), end;
+        for (; !failed && at != end && entries < most_entries; at.increment(failed), ++entries) {
+            check_interrupt();
+            if (at.depth() >= deepest) at.disable_recursion_pending();
+            const std::string name = module_name(at->path().filename().native());
+            if (!name.empty()) files_.emplace(name, at->path().native()); // equal keys keep the order of insertion
+        }
+    }
+}
+
+FoundFile ModuleFinder::find(const LoadedModule& module) const {
+    FoundFile found;
+    found.searched = searched_;
+    std::vector<std::string> candidates;
+    if (!module.build_id.empty()) candidates.push_back(build_id_path(debug_folder, module.build_id));
+    const auto [first, last] = files_.equal_range(module.name);
+    for (auto it = first; it != last; ++it) candidates.push_back(it->second);
+    for (const std::string& path : candidates) {
+        if (!is_file(path)) continue;
+        try {
+            const auto file = ElfFile::open(path);
+            if (!is_of_module(*file, module, release_)) continue;
+            if (file->has_dwarf()) {
+                found.path = path;
+                return found;
+            }
+            if (found.path.empty()) found.path = path; // symbols are better than nothing
+        } catch (const FileError&) { // a damaged file is not the one
+        }
+    }
+    return found;
+}
+
+FoundFile find_module_file(const LoadedModule& module, std::string_view release, const std::vector<std::string>& directories) {
+    return ModuleFinder(release, directories).find(module);
+}
+
+FoundFile find_debug_half(const ElfFile& file, const std::vector<std::string>& directories) {
+    const auto id = file.build_id();
+    const std::string folder = folder_of(file.path()), link = file.debug_link().value_or("");
+    std::vector<std::string> folders = {folder, folder + "/.debug"};
+    folders.insert(folders.end(), directories.begin(), directories.end());
+    folders.push_back(debug_folder + (folder.starts_with('/') ? folder : "/" + folder));
+    FoundFile found;
+    if (!id.empty()) {
+        for (const std::string& place : directories) found.searched.push_back(build_id_path(place, id));
+        found.searched.push_back(build_id_path(debug_folder, id));
+    }
+    if (!link.empty())
+        for (const std::string& place : folders) found.searched.push_back(place + "/" + link);
+    found.searched.push_back(file.path() + ".debug");
+    for (const std::string& path : found.searched) {
+        if (path == file.path() || !is_file(path)) continue;
+        try {
+            const auto half = ElfFile::open(path);
+            if (half->has_dwarf() && (id.empty() || half->build_id() == id)) {
+                found.path = path;
+                return found;
+            }
+        } catch (const FileError&) { // a damaged file is not the one
+        }
+    }
+    return found;
+}
 
 std::string cache_directory() {
     const auto variable = [](const char* name) {

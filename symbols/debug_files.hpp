@@ -2,6 +2,7 @@
 // The search for debug files by build-id: next to the dump, next to vmlinux, in /usr/lib/debug, where the user says.
 #pragma once
 #include "symbols/elf_file.hpp"
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,18 @@ struct FoundFile {
 // The .ko, .ko.debug, .ko.xz, .ko.zst of a module; a wrong build-id never matches. `directories` come first.
 // release: the kernel's utsname release, for the standard folders. Nothing is fetched from a network.
 FoundFile find_module_file(const LoadedModule& module, std::string_view release, const std::vector<std::string>& directories);
+// The same for many modules: the folders are listed once.
+class ModuleFinder {
+public:
+    ModuleFinder(std::string_view release, const std::vector<std::string>& directories);
+    FoundFile find(const LoadedModule& module) const;
+
+private:
+    std::string release_;
+    std::vector<std::string> searched_;
+    std::multimap<std::string, std::string, std::less<>> files_; // name of the module -> path, in the order of the folders
+};
+
 // The half that has the DWARF of a file split with .gnu_debuglink, or by build-id under .build-id/.
 FoundFile find_debug_half(const ElfFile& file, const std::vector<std::string>& directories);
 

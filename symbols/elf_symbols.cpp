@@ -111,11 +111,22 @@ std::shared_ptr<const SymbolTable> read_symbols(const ElfFile& file, uint64_t sl
     return open_symbol_image(own_bytes(build_symbol_image(file)), slide, file_name(file.path()));
 }
 
-std::shared_ptr<const SymbolTable> read_module_symbols(const ElfFile& file, const LoadedModule& module) {
-    std::vector<uint64_t> run_time(file.sections().size()); // 0: not in memory, as sections of a module's init part are after it
-    for (const ElfSection& section : file.sections())
+std::vector<uint64_t> section_addresses(const ElfFile& file, const LoadedModule& module) {
+    const auto in_memory = [&](uint64_t address) {
+        const auto holds = [&](const LoadedModule::Range& range) { return address >= range.begin && address <= range.end; };
+        return std::any_of(module.ranges.begin(), module.ranges.end(), holds);
+    };
+    std::vector<uint64_t> addresses(file.sections().size());
+    for (const ElfSection& section : file.sections()) {
         for (const LoadedModule::Section& loaded : module.sections)
-            if (loaded.name == section.name) run_time[section.index] = loaded.address;
+            if (loaded.name == section.name && in_memory(loaded.address)) addresses[section.index] = loaded.address;
+        if (section.name == ".data..percpu" && module.percpu) addresses[section.index] = module.percpu; // the kernel does not list it
+    }
+    return addresses;
+}
+
+std::shared_ptr<const SymbolTable> read_module_symbols(const ElfFile& file, const LoadedModule& module) {
+    const std::vector<uint64_t> run_time = section_addresses(file, module);
     const RawTable raw = find_table(file);
     SymbolImageBuilder builder;
     each_symbol(file, raw, [&](const ElfSymbol& symbol, std::string_view name, char type) {

@@ -9,6 +9,9 @@ namespace kcrash {
 // All symbols of a linked file, at link addresses, as one block.
 std::vector<std::byte> build_symbol_image(const ElfFile& file);
 
+// Run-time addresses of a module's sections by index; 0: not in memory, as those of the init part are not after it has run.
+std::vector<uint64_t> section_addresses(const ElfFile& file, const LoadedModule& module);
+
 std::string file_name(const std::string& path); // the last part of a path
 
 } // namespace kcrash

@@ -11,7 +11,7 @@
 //     place       s32 each, from where the value itself stands    once kallsyms_relative_base was gone
 //
 // The way is told by content: it is the one that puts _stext where vmcoreinfo says it is, or else the one in ascending order.
-// A length over 127 takes two bytes since 6.1 (73bbb94466fd); the first has its top bit set.
+// A length over 127 takes two bytes since 6.1 ("kallsyms: support "big" kernel symbols"); the first has its top bit set.
 #include "core/error.hpp"
 #include "core/interrupt.hpp"
 #include "symbols/sources.hpp"

@@ -45,6 +45,7 @@ struct LoadedModule {
     uint64_t percpu = 0, percpu_size = 0;           // module.percpu: run-time base and bytes
     uint64_t taints = 0;                            // bits
     std::shared_ptr<const SymbolTable> symbols;     // never null once gathered; may be empty
+    std::shared_ptr<const SymbolTable> own_symbols; // those that the dump has: what `symbols` was before an object file was loaded
     std::string object_file;                        // loaded .ko or .ko.debug; empty: symbols come from the dump's kallsyms
 };
 

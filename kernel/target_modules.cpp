@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Loading and forgetting the symbols of a module's file: each makes a new snapshot of all symbols.
+#include "core/error.hpp"
+#include "kernel/target_open.hpp"
+#include "symbols/debug_files.hpp"
+#include <fmt/format.h>
+
+namespace kcrash {
+namespace {
+
+size_t index_of(const std::vector<LoadedModule>& modules, std::string_view name) {
+    for (size_t i = 0; i < modules.size(); ++i)
+        if (modules[i].name == name) return i;
+    throw LookupError(fmt::format("module \"{}\" is not loaded in the dumped kernel; \"mod\" lists those that are", name));
+}
+
+std::string searched_list(const FoundFile& found) {
+    std::string text;
+    for (const std::string& place : found.searched) text += (text.empty() ? "" : ", ") + place;
+    return text.empty() ? "nowhere" : text;
+}
+
+} // namespace
+
+std::vector<std::string> Target::module_search_path() const {
+    std::vector<std::string> places = options_.module_directories;
+    places.insert(places.end(), options_.debug_directories.begin(), options_.debug_directories.end());
+    if (!options_.vmlinux.empty()) {
+        const size_t slash = options_.vmlinux.rfind('/');
+        places.push_back(slash == std::string::npos ? "." : options_.vmlinux.substr(0, slash));
+    }
+    return places;
+}
+
+void Target::load_module(std::string_view name, const std::string& object_file) {
+    std::vector<LoadedModule> modules = symbols_->modules();
+    LoadedModule& module = modules[index_of(modules, name)];
+    std::string path = object_file;
+    if (path.empty()) {
+        const FoundFile found = find_module_file(module, vmcoreinfo_.value("OSRELEASE").value_or(""), module_search_path());
+        if (found.path.empty())
+            throw LookupError(fmt::format("module {}: no file of it with build-id {} was found; searched {}", name,
+                                          module.build_id.empty() ? "(unknown)" : hex(module.build_id), searched_list(found)));
+        path = found.path;
+    }
+    const auto file = ElfFile::open(path);
+    if (!file->relocatable()) throw FileError(fmt::format("{}: not a module's object file", path));
+    if (!module.build_id.empty() && file->build_id() != module.build_id && !options_.force)
+        throw FileError(fmt::format("{}: its build-id {} is not that of the loaded module {}, {}; use --force to load it all the same", path,
+                                    hex(file->build_id()), name, hex(module.build_id)));
+    if (module.sections.empty())
+        throw LookupError(fmt::format("module {}: the dump does not tell the addresses of its sections, so symbols of {} cannot be placed", name, path));
+    auto symbols = read_module_symbols(*file, module);
+    if (symbols->size() == 0) throw FileError(fmt::format("{}: has no symbols of module {}", path, name));
+    module.symbols = std::move(symbols);
+    module.object_file = path;
+    replace_modules(std::move(modules), name);
+}
+
+void Target::unload_module(std::string_view name) {
+    std::vector<LoadedModule> modules = symbols_->modules();
+    LoadedModule& module = modules[index_of(modules, name)];
+    if (module.object_file.empty()) return;
+    module.object_file.clear();
+    module.symbols = module.own_symbols;
+    replace_modules(std::move(modules), name);
+}
+
+void Target::replace_modules(std::vector<LoadedModule> modules, std::string_view changed) {
+    const std::scoped_lock guard(lazy_->lock);
+    lazy_->module_dwarf.erase(std::string(changed));
+    symbols_ = std::make_shared<Symbols>(symbols_->kernel_table(), std::move(modules));
+}
+
+} // namespace kcrash
