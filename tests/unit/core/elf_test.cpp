@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ELF dumps.
+#include "tests/fixtures/elf_writer.hpp"
+#include "tests/fixtures/byte_image.hpp"
+#include "tests/fixtures/notes_writer.hpp"
+#include "tests/fixtures/open_fixture.hpp"
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+using namespace kcrash;
+using namespace kcrash::fixtures;
+
+TEST_CASE("elf: pages and notes are read in each class and byte order, and from QEMU's odd headers") {
+    for (const bool elf64 : {true, false})
+        for (const ByteOrder order : {ByteOrder::little, ByteOrder::big})
+            for (const bool like_qemu : {false, true}) {
+                ElfOptions options;
+                options.elf64 = elf64;
+                options.order = order;
+                options.like_qemu = like_qemu;
+                options.machine = elf64 ? 62 : 3;
+                options.notes = {prstatus_note(5)};
+                const OpenFixture fixture(write_elf(parse_memory("1-5 number\n 9 number\n 100-110 noise"), options));
+                CHECK(fixture.info().format == "ELF");
+                CHECK(fixture.info().word_size == (elf64 ? 8 : 4));
+                CHECK(fixture.info().order == order);
+                CHECK_FALSE(fixture.info().dump_level);
+                CHECK_FALSE(fixture.info().partial);
+                CHECK(fixture.info().max_frame == 0x111);
+                CHECK(fixture.has_number(1));
+                CHECK(fixture.has_number(9));
+                CHECK(fixture.fault(0) == Fault::not_in_dump);
+                CHECK(fixture.fault(6) == Fault::not_in_dump);
+                CHECK(fixture.fault(0x110) == Fault::none);
+                CHECK(fixture.fault(UINT64_MAX) == Fault::not_in_dump);
+                CHECK(fixture.dump->notes().size() == 2);
+                CHECK(fixture.dump->vmcoreinfo() == options.vmcoreinfo);
+            }
+}
+
+TEST_CASE("elf: 70,000 segments in any order are counted through the section header and read") {
+    FixtureMemory memory;
+    memory.page_size = 4096;
+    for (uint64_t frame = 0; frame < 140000; frame += 2) memory.pages[frame].kind = FixturePage::Kind::excluded;
+    for (const uint64_t frame : {0, 2, 70000, 139998}) memory.pages[frame] = {FixturePage::Kind::stored, number_page(frame), {}};
+    ElfOptions options;
+    options.one_segment_per_page = true;
+    options.shuffled = true;
+    const OpenFixture fixture(write_elf(memory, options));
+    for (const uint64_t frame : {0, 2, 70000, 139998}) CHECK(fixture.has_number(frame));
+    CHECK(fixture.fault(1) == Fault::not_in_dump);
+    CHECK(fixture.fault(4) == Fault::excluded_or_zero);
+    CHECK(fixture.dump->memory().size() == 70000);
+}
+
+TEST_CASE("elf: what lies beyond p_filesz is excluded or zero, never zeroes") {
+    const OpenFixture fixture(write_elf(parse_memory("1-3 number\n 4-8 excluded\n 9 number")));
+    CHECK(fixture.info().partial);
+    CHECK(fixture.has_number(3));
+    CHECK(fixture.fault(4) == Fault::excluded_or_zero);
+    CHECK(fixture.fault(8) == Fault::excluded_or_zero);
+    CHECK(fixture.has_number(9));
+    REQUIRE(fixture.dump->memory().size() == 1);
+    CHECK(fixture.dump->memory()[0].begin.value == 0x1000);
+    CHECK(fixture.dump->memory()[0].end.value == 0xa000);
+}
+
+TEST_CASE("elf: where segments overlap the first wins, and stored bytes win over absent ones") {
+    auto bytes = write_elf(parse_memory("10-13 text first\n 20-23 text second\n 30-33 excluded\n 40-43 text third"));
+    const auto move_to = [&](uint64_t segment, uint64_t address) {
+        std::memcpy(bytes.data() + segment_offset(bytes, segment) + 24, &address, 8);
+    };
+    move_to(2, 0x12000); // second: 12-15 overlaps first, 10-13
+    move_to(4, 0x32000); // third: 32-35 overlaps what is absent, 30-33
+    const OpenFixture fixture(bytes);
+    const auto starts = [&](uint64_t frame, const char* text) {
+        const auto page = fixture.page(frame);
+        return !page.empty() && std::memcmp(page.data(), text, std::strlen(text)) == 0;
+    };
+    CHECK(starts(0x13, "first"));
+    CHECK(starts(0x14, "second"));
+    CHECK(fixture.fault(0x16) == Fault::not_in_dump);
+    CHECK(fixture.fault(0x31) == Fault::excluded_or_zero);
+    CHECK(starts(0x32, "third"));
+    CHECK(starts(0x35, "third"));
+}
+
+TEST_CASE("elf: a page of which the dump has only a part cannot be read") {
+    auto bytes = write_elf(parse_memory("10-13 number"));
+    const uint64_t size = 0x3c00;
+    std::memcpy(bytes.data() + segment_offset(bytes, 1) + 32, &size, 8); // p_filesz
+    std::memcpy(bytes.data() + segment_offset(bytes, 1) + 40, &size, 8); // p_memsz
+    const OpenFixture fixture(bytes);
+    CHECK(fixture.has_number(0x12));
+    CHECK(fixture.fault(0x13) == Fault::not_in_dump);
+}
+
+TEST_CASE("elf: a cut file opens with a warning, and says truncated where the data is gone") {
+    const auto bytes = write_elf(parse_memory("0-f number"));
+    const OpenFixture fixture{std::span(bytes).first(bytes.size() - 5000)};
+    CHECK(fixture.info().truncated);
+    CHECK(warning_of(fixture, 0) == fmt::format("FILE: truncated: needs {} bytes, has {}", bytes.size(), bytes.size() - 5000));
+    CHECK(fixture.has_number(0xd));
+    CHECK(fixture.fault(0xe) == Fault::truncated);
+    CHECK(fixture.fault(0xf) == Fault::truncated);
+}
+
+TEST_CASE("elf: makedumpfile's mark of an incomplete dump is seen, and lost pages are incomplete") {
+    ElfOptions options;
+    options.flags = 1;
+    const auto bytes = write_elf(parse_memory("0-f number"), options);
+    const OpenFixture fixture{std::span(bytes).first(bytes.size() - 5000)};
+    CHECK(fixture.info().incomplete);
+    CHECK(fixture.has_number(0xd));
+    CHECK(fixture.fault(0xf) == Fault::incomplete);
+}
+
+TEST_CASE("elf: the page size is VMCOREINFO's, and is never taken from nonsense") {
+    ElfOptions options;
+    options.machine = 183; // EM_AARCH64
+    options.vmcoreinfo = "PAGESIZE=65536\n";
+    CHECK(OpenFixture(write_elf(parse_memory("0-3 number", 65536), options)).info().page_size == 65536);
+    for (const char* nonsense : {"PAGESIZE=0\n", "PAGESIZE=-4096\n", "PAGESIZE=4097\n", "PAGESIZE=99999999999999999999\n", ""}) {
+        options.vmcoreinfo = nonsense;
+        const OpenFixture fixture(write_elf(parse_memory("0-3 number"), options));
+        CHECK(fixture.info().page_size == 4096);
+        CHECK(warning_of(fixture, 0) == "FILE: no VMCOREINFO that tells the page size; 4096 bytes are assumed");
+    }
+}
+
+TEST_CASE("elf: a process's core file and a file without memory are refused") {
+    auto bytes = write_elf(parse_memory("1 number\n 5 number"));
+    for (const uint64_t segment : {1, 2}) std::memset(bytes.data() + segment_offset(bytes, segment) + 24, 0, 8);
+    CHECK(open_error(bytes) ==
+          "FILE: is not a kernel dump: its program headers have no physical addresses (the core file of a process?)");
+    CHECK(open_error(write_elf(parse_memory(""))) ==
+          "FILE: an ELF core file without memory: no PT_LOAD program header has a physical address (Xen domain dumps look so; they are not read yet)");
+}
+
+TEST_CASE("elf: damaged headers are refused with what is wrong") {
+    const auto good = write_elf(parse_memory("1 number"));
+    const auto with = [&](uint64_t at, uint64_t value, size_t size) {
+        auto bytes = good;
+        std::memcpy(bytes.data() + at, &value, size);
+        return open_error(bytes);
+    };
+    CHECK(with(32, UINT64_MAX, 8) == fmt::format("FILE: truncated: the program headers need 112 bytes at offset 0xffffffffffffffff, the file has {}", good.size()));
+    CHECK(with(54, 8, 2) == "FILE: damaged ELF header: program headers of 8 bytes, 56 are needed");
+    CHECK(with(56, 0xffff, 2) == "FILE: damaged ELF header: the number of program headers is in a section header, which is missing");
+    CHECK(open_error(std::span(good).first(30)) == "FILE: needs 64 bytes at offset 0x0, the file ends at 0x1e");
+
+    ElfOptions options;
+    options.like_qemu = true;
+    auto many = write_elf(parse_memory("1 number"), options);
+    std::memset(many.data() + 56, 0xff, 2);                        // e_phnum: PN_XNUM
+    std::memset(many.data() + 64 + 44, 0xff, 4);                   // sh_info: 2^32 - 1 program headers
+    CHECK(open_error(many) == "FILE: damaged ELF header: 4294967295 program headers are more than kcrash reads, 1048576");
+}
+
+TEST_CASE("elf: ranges that wrap are left out with a warning") {
+    auto bytes = write_elf(parse_memory("1 number\n 5 number"));
+    const uint64_t wrapping = UINT64_MAX - 100;
+    std::memcpy(bytes.data() + segment_offset(bytes, 1) + 24, &wrapping, 8);
+    const OpenFixture fixture(bytes);
+    CHECK(warning_of(fixture, 0) == "FILE: 1 program headers are damaged: their ranges wrap; they are left out");
+    CHECK(fixture.has_number(5));
+}
