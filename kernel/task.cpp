@@ -7,6 +7,7 @@
 // The idle tasks are in neither: they hang on their run queues.
 #include "kernel/task.hpp"
 #include "kernel/list.hpp"
+#include "kernel/percpu.hpp"
 #include "kernel/task_reader.hpp"
 #include "kernel/xarray.hpp"
 #include <algorithm>
@@ -64,7 +65,8 @@ void Gathering::from_run_queues() {
     }
     for (const unsigned cpu : target_.present_cpus()) {
         uint64_t address = 0;
-        const Fault fault = idle->load(target_.kernel(), *runqueues + target_.per_cpu_offset(cpu), address);
+        const auto queue = per_cpu_address(target_, *runqueues, cpu);
+        const Fault fault = queue ? idle->load(target_.kernel(), *queue, address) : Fault::no_mapping;
         if (fault != Fault::none || address == 0) {
             warnings_.push_back(fmt::format("the idle task of cpu {} is not listed: its run queue is {}", cpu,
                                             fault == Fault::none ? "not set up" : describe(fault)));
@@ -220,7 +222,8 @@ void Tasks::find_active(const Target& target) {
     const auto curr = target.try_member("rq", {"curr"});
     for (const unsigned cpu : target.present_cpus()) {
         uint64_t address = 0;
-        if (runqueues && curr && curr->load(target.kernel(), *runqueues + target.per_cpu_offset(cpu), address) == Fault::none) {
+        const auto queue = runqueues ? per_cpu_address(target, *runqueues, cpu) : std::nullopt;
+        if (queue && curr && curr->load(target.kernel(), *queue, address) == Fault::none) {
             const auto known = by_address_.find(address);
             if (known != by_address_.end()) active_[cpu] = known->second;
             else warnings_.push_back(fmt::format("the active task {:#x} of cpu {} is in no list of tasks", address, cpu));
