@@ -24,14 +24,11 @@ INSIDE = "KCRASH_BENCH_INSIDE"
 
 DRGN_NAMES = """
 for f in prog.crashed_thread().stack_trace():
-    if not f.is_inline: print("frame", f.symbol().name if f.pc else "?")
+    if f.is_inline: continue
+    try: print("frame", f.symbol().name)
+    except LookupError: break  # user mode
 """
-DRGN_LINES = """
-trace = prog.crashed_thread().stack_trace()
-print(trace)
-for f in trace:
-    if not f.is_inline: print("frame", f.symbol().name if f.pc else "?")
-"""
+DRGN_LINES = "print(prog.crashed_thread().stack_trace())\n" + DRGN_NAMES
 
 
 def options():
@@ -93,8 +90,9 @@ def run(command):
     return text, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
 
-# One address, several names: the kernel's console prints one of them, tools another.
-ALIAS = re.compile(r"^(__do_sys_|__se_sys_|__x64_sys_)")
+# One address, several names: the kernel's console prints one of them, tools another. Of an entry point and a label inside
+# of it, too.
+ALIAS = re.compile(r"^(__do_sys_|__se_sys_|__x64_sys_)|_after_hwframe$")
 
 
 def frames(name, text):
@@ -102,7 +100,7 @@ def frames(name, text):
         found = re.findall(r"^frame (\S+)", text, re.M)
     else:
         found = re.findall(r"^ *#\d+ \[[0-9a-f]+\] (\S+) at ", text, re.M)
-    found = [ALIAS.sub("sys_", frame).split("+")[0] for frame in found]
+    found = [ALIAS.sub("", frame.split("+")[0]) for frame in found]
     return found[found.index("panic"):] if "panic" in found else found
 
 
