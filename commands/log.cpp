@@ -13,9 +13,11 @@
 namespace kcrash {
 namespace {
 
+constexpr int64_t billion = 1'000'000'000;
+
 struct Style {
     bool time = true, wall_clock = false, dictionary = false, level = false, caller = false, rust = false;
-    std::optional<int64_t> booted; // seconds since 1970, for wall_clock
+    std::optional<int64_t> booted; // nanoseconds since 1970, for wall_clock
     bool records = true;           // false: times and levels are in the text
 };
 
@@ -49,7 +51,7 @@ std::string prefix_of(const LogRecord& record, const Style& style) {
     if (style.records && style.time) {
         const auto time = record.nanoseconds;
         if (!time) prefix += "[    ?.??????] ";
-        else if (style.wall_clock && style.booted) prefix += fmt::format("[{}] ", format_date(*style.booted + static_cast<int64_t>(*time / 1'000'000'000), false));
+        else if (style.wall_clock && style.booted) prefix += fmt::format("[{}] ", format_date((*style.booted + static_cast<int64_t>(*time)) / billion));
         else prefix += fmt::format("[{:5}.{:06}] ", *time / 1'000'000'000, *time / 1000 % 1'000'000);
     }
     if (style.caller && record.caller) prefix += fmt::format("[{:>6}] ", caller_text(*record.caller));
@@ -76,8 +78,9 @@ void say(Report& report, const LogRecord& record, const Style& style) {
     const std::string prefix = prefix_of(record, style);
     const std::string text = style.rust ? demangle_rust_in(record.text) : record.text;
     const auto lines = split_lines(text);
-    const std::string first = record.lost.empty() ? escape(lines.front()) : "(message lost: " + record.lost + ")";
+    const std::string first = record.lost.empty() ? escape(lines.front(), true) : "(message lost: " + record.lost + ")";
     report.record("message", double_braces(prefix + first), fields_of(record, text));
+    if (prefix.empty() && first.empty()) report.text("", true);
     for (size_t i = 1; i < lines.size(); ++i) report.text(std::string(prefix.size(), ' ') + std::string(lines[i]), true);
     if (style.dictionary)
         for (const std::string& entry : record.dictionary) report.text(std::string(prefix.size(), ' ') + entry, true);
@@ -119,11 +122,12 @@ void say_audit(Session& session) {
                        {"sk_buff", AddressValue{message.skb}}});
 }
 
-// Seconds since 1970 at boot, by the clock that also counts printk's time. Their difference is what makes -T approximate.
-std::optional<int64_t> boot_second(const Target& target) {
+// Nanoseconds since 1970 at boot. printk's clock is not the one that was set: that is what makes -T approximate.
+std::optional<int64_t> boot_moment(const Target& target) {
     const KernelClock clock = read_clock(target);
-    if (!clock.real_seconds || !clock.boot_nanoseconds) return std::nullopt;
-    return *clock.real_seconds - static_cast<int64_t>(*clock.boot_nanoseconds / 1'000'000'000);
+    if (!clock.real_seconds || !clock.boot_nanoseconds || *clock.real_seconds < 0 || *clock.real_seconds > INT64_MAX / billion - 1)
+        return std::nullopt;
+    return *clock.real_seconds * billion + static_cast<int64_t>(clock.real_fraction) - static_cast<int64_t>(*clock.boot_nanoseconds);
 }
 
 void say_leftovers(Session& session) {
@@ -146,7 +150,7 @@ void run(Session& session, const Invocation& invocation) {
     style.caller = invocation.has("c");
     style.rust = invocation.has("R");
     if (style.wall_clock && !style.time) throw UsageError("-t and -T contradict each other: without times, or with the wall clock's");
-    if (style.wall_clock && !(style.booted = boot_second(session.target())))
+    if (style.wall_clock && !(style.booted = boot_moment(session.target())))
         throw LookupError("the dump does not tell when the system was booted; use log without -T");
     const KernelLog log = read_log(session.target());
     style.records = log.has_records;

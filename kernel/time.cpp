@@ -45,7 +45,9 @@ KernelClock read_clock(const Target& target) {
     const auto fraction = load(target, *keeper, "timekeeper", {"tkr_mono.xtime_nsec", "tkr.xtime_nsec"});
     const auto shift = load(target, *keeper, "timekeeper", {"tkr_mono.shift", "tkr.shift"});
     const auto asleep = load(target, *keeper, "timekeeper", {"offs_boot"});
-    if (base && fraction && shift && asleep && *shift < 64) clock.boot_nanoseconds = *base + *asleep + (*fraction >> *shift);
+    if (!fraction || !shift || *shift > 63) return clock;
+    clock.real_fraction = *fraction >> *shift;
+    if (base && asleep) clock.boot_nanoseconds = *base + *asleep + clock.real_fraction;
     return clock;
 }
 
@@ -80,12 +82,12 @@ std::optional<std::array<uint64_t, 3>> read_load_average(const Target& target) {
     return load;
 }
 
-std::string format_date(int64_t seconds, bool zone) {
+std::string format_date(int64_t seconds) {
     const auto when = static_cast<std::time_t>(seconds);
     std::tm broken{};
     if (!localtime_r(&when, &broken)) return fmt::format("{} seconds since 1970", seconds);
     char text[64];
-    const size_t n = std::strftime(text, sizeof text, zone ? "%a %b %e %H:%M:%S %Z %Y" : "%a %b %e %H:%M:%S %Y", &broken);
+    const size_t n = std::strftime(text, sizeof text, "%a %b %e %H:%M:%S %Z %Y", &broken);
     return {text, n};
 }
 
