@@ -271,6 +271,14 @@ const Task* Tasks::active_on(unsigned cpu) const {
     return known == active_.end() ? nullptr : &tasks_[known->second];
 }
 
+void Tasks::set_active(const Task& task) {
+    const auto known = by_address_.find(task.address);
+    if (known == by_address_.end() || !task.cpu) return;
+    if (const auto old = active_.find(*task.cpu); old != active_.end()) tasks_[old->second].active = false;
+    tasks_[known->second].active = true;
+    active_[*task.cpu] = known->second;
+}
+
 const Task* Tasks::leader_of(const Task& task) const {
     if (task.is_idle || (task.pid && task.pid == task.tgid)) return &task;
     if (!task.tgid) return nullptr;

@@ -44,6 +44,8 @@ public:
     const Task* by_address(uint64_t task_struct) const;
     std::vector<const Task*> by_pid(int64_t pid) const;      // several for pid 0
     const Task* active_on(unsigned cpu) const;
+    // The user's word against the dump's (set -a): the task is the one that ran on its cpu. Between commands only.
+    void set_active(const Task& task);
     // The leader of the task's thread group; null when it is gone or could not be read.
     const Task* leader_of(const Task& task) const;
     // The task that panicked and the CPU it did so on; null when nobody panicked or nobody knows.
