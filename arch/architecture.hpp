@@ -30,6 +30,12 @@ struct SavedRegister {
     unsigned offset;   // bytes from the start of the block
 };
 
+// Where a page went that is in swap: which of the swap areas, and the page's place in it (in pages).
+struct SwapEntry {
+    unsigned type;
+    uint64_t offset;
+};
+
 struct Architecture {
     const char* name;                              // "x86_64": utsname.machine
     uint16_t elf_machine;                          // EM_* of elf.h
@@ -50,6 +56,8 @@ struct Architecture {
     std::unique_ptr<Translator> (*user_translator)(const PhysicalMemory&, const KernelFacts&, PhysicalAddress root);
     // The words that describe a last-level entry, as crash prints them: "PRESENT|RW|USER".
     std::string (*describe_entry)(uint64_t entry);
+    // An entry that a walk ended at with Fault::swapped.
+    SwapEntry (*swap_entry)(uint64_t entry);
 };
 
 std::span<const Architecture* const> architectures();

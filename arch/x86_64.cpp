@@ -113,6 +113,15 @@ std::string describe_entry(uint64_t entry) {
     return text.empty() ? "no bits set" : text;
 }
 
+// Type in bits 63:59, offset inverted in bits 58:9, above the PROT_NONE bit (arch/x86/include/asm/pgtable_64.h, Linux
+// bcd11afa7ade, "x86/speculation/l1tf: Change order of offset/type in swap entry", v4.18). Before, the type stood in bits
+// 13:9 and the offset above it: such an entry has its topmost bits clear, an inverted offset has them set.
+SwapEntry swap_entry(uint64_t entry) {
+    const bool inverted = entry >> 50 & 1;
+    if (inverted) return {static_cast<unsigned>(entry >> 59), (~entry << 5) >> 14};
+    return {static_cast<unsigned>(entry >> 9 & 0x1f), entry >> 14};
+}
+
 bool canonical(uint64_t a) { return canonical57(a); }
 bool kernel_address(uint64_t a) { return a >= uint64_t{1} << 63; }
 
@@ -163,6 +172,7 @@ const Architecture arch_x86_64 = {
     .kernel_translator = kernel_translator,
     .user_translator = user_translator,
     .describe_entry = describe_entry,
+    .swap_entry = swap_entry,
 };
 
 } // namespace kcrash
