@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Walking maple trees.
 //
-// A node has 256 bytes and is aligned to them. A pointer to a node carries in its low byte that it is one (bits 1:0 are
-// binary 10) and its type (bits 6:3): dense 0, leaf 1, range 2, range with gaps 3. Leaves hold entries, the others nodes.
+// A node has 256 bytes and is aligned to them. A pointer to a node carries its type in its low byte (bits 6:3): dense 0,
+// leaf 1, range 2, range with gaps 3. Leaves hold entries, the others nodes. The pointer in the tree's head has binary 10 in
+// bits 1:0 too, since a tree of one entry holds that entry there.
 // pivot[i] is the last index of slot[i]; the first index is one more than the pivot before. A node that is not full ends
 // with a pivot of 0, or with one that reaches the end of the node's own range. Its last slots may hold other data then.
 //
@@ -70,8 +71,8 @@ private:
             if (pivot == 0 && i > 0) pivot = last;
             if (pivot < first || pivot > last) pivot = last;
             const uint64_t child = word(bytes, at.slots + i * 8);
-            if (child && !is_reserved(child) && pivot >= from_ && first <= to_) {
-                if (leaf ? !visit_({first, pivot, child}) : is_node(child) && !node(child, first, pivot, depth + 1)) return false;
+            if (child && !(leaf && is_reserved(child)) && pivot >= from_ && first <= to_) {
+                if (leaf ? !visit_({first, pivot, child}) : !node(child, first, pivot, depth + 1)) return false;
             }
             if (pivot >= last || pivot >= to_) break;
             first = pivot + 1;

@@ -169,6 +169,10 @@ std::unique_ptr<Target> Target::open(const TargetOptions& options) {
     return target;
 }
 
+std::unique_ptr<AddressSpace> Target::user_space(PhysicalAddress root) const {
+    return std::make_unique<AddressSpace>(*physical_, arch_->user_translator(*physical_, *facts_, root), arch_->order, "user virtual");
+}
+
 Target::~Target() = default;
 
 } // namespace kcrash
