@@ -27,7 +27,7 @@ void show(Session& session, std::string_view only) {
     for (const auto& [name, text] : builtin)
         if (!session.user_aliases.contains(name)) say("builtin", name, text);
     for (const auto& [name, text] : session.user_aliases)
-        if (!text.empty()) say("user", name, text);
+        if (!text.empty()) say("runtime", name, text);
     if (!any) throw UsageError(only.empty() ? "there are no aliases" : fmt::format("there is no alias named {}", only));
 }
 
@@ -93,7 +93,7 @@ EXAMPLES
 
     kcrash> alias kp "ps -k | grep kworker"
     ORIGIN  ALIAS    COMMAND
-    user    kp       ps -k | grep kworker
+    runtime kp       ps -k | grep kworker
     kcrash> alias kp ""
     alias: alias deleted: kp)",
     .run = run,

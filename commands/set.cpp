@@ -1,30 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // set: the current task, and the variables of the session.
+#include "commands/banner.hpp"
 #include "commands/settings.hpp"
+#include "commands/task_header.hpp"
 #include <fmt/format.h>
 
 namespace kcrash {
 namespace {
 
-std::string_view long_state(std::string_view state) {
-    constexpr std::pair<std::string_view, std::string_view> names[] = {
-        {"RU", "TASK_RUNNING"}, {"IN", "TASK_INTERRUPTIBLE"}, {"UN", "TASK_UNINTERRUPTIBLE"}, {"ZO", "EXIT_ZOMBIE"},
-        {"ST", "TASK_STOPPED"}, {"TR", "TASK_TRACED"}, {"DE", "EXIT_DEAD"}, {"SW", "TASK_SWAPPING"}, {"WA", "TASK_WAKING"},
-        {"PA", "TASK_PARKED"}, {"ID", "TASK_IDLE"}, {"NE", "TASK_NEW"},
-    };
-    for (const auto& [code, name] : names)
-        if (code == state) return name;
-    return "(unknown)";
-}
-
-// "(PANIC)", "(ACTIVE)", or nothing.
-std::string note_of(const Session& session, const Task& task) {
-    if (session.tasks().panic_task() == &task) return "PANIC";
-    return task.active ? "ACTIVE" : "";
-}
-
-void show_variable(Session& session, const Variable& variable) {
-    session.report().record("variable", "{name:>14}: {value}", {{"name", std::string(variable.name)}, {"value", variable.show(session)}});
+void show_variable(Session& session, const Variable& variable, std::string_view layout = "{name}: {value}") {
+    session.report().record("variable", layout, {{"name", std::string(variable.name)}, {"value", variable.show(session)}});
 }
 
 // "var value var value ...": those without a value are shown.
@@ -53,10 +38,17 @@ const Task& panic_task(const Session& session) {
     return *task;
 }
 
+void mark_active(Session& session) {
+    const Task& task = session.current();
+    session.tasks().set_active(task);
+    Fields fields = task_fields(task);
+    session.report().record("active", "\"{command}\" task {task} has been marked as the active task on cpu {cpu}", fields);
+}
+
 void run(Session& session, const Invocation& invocation) {
     const auto& words = invocation.operands;
     if (invocation.has("v")) {
-        for (const Variable& variable : variables()) show_variable(session, variable);
+        for (const Variable& variable : variables()) show_variable(session, variable, "{name:>14}: {value}");
         return;
     }
     if (!words.empty() && find_variable(words[0])) return assign_variables(session, words);
@@ -66,8 +58,8 @@ void run(Session& session, const Invocation& invocation) {
     else if (invocation.has("c")) session.set_current(active_task(session, *invocation.value("c")));
     else if (!words.empty()) session.set_current(session.task(words[0]));
     else if (invocation.has("a")) throw UsageError("-a needs a pid or a task");
-    if (invocation.has("a")) session.tasks().set_active(session.current());
-    show_context(session);
+    if (invocation.has("a")) return mark_active(session);
+    print_context(session, 7);
 }
 
 constexpr Option options[] = {
@@ -78,21 +70,6 @@ constexpr Option options[] = {
 };
 
 } // namespace
-
-void show_context(Session& session, unsigned indent) {
-    const Task& task = session.current();
-    const std::string blanks(indent, ' ');
-    const size_t same_pid = task.pid ? session.tasks().by_pid(*task.pid).size() : 1;
-    const std::string state = state_name(task), note = note_of(session, task);
-    Fields fields{{"pid", cell_or_missing(task.pid)}, {"command", cell_or_missing(task.comm)}, {"task", AddressValue{task.address}},
-                  {"cpu", cell_or_missing(task.cpu)}, {"state", std::string(long_state(state))}, {"note", note}};
-    if (note.empty()) fields.back().value = Nothing{};
-    std::string layout = fmt::format("{0}    PID: {{pid}}\n{0}COMMAND: \"{{command}}\"\n{0}   TASK: {{task}}", blanks);
-    if (same_pid > 1) layout += fmt::format("  (1 of {})", same_pid);
-    layout += fmt::format("\n{0}    CPU: {{cpu}}\n{0}  STATE: {{state}}", blanks);
-    if (!note.empty()) layout += " ({note})";
-    session.report().record("context", layout, fields);
-}
 
 extern const Command set_command;
 const Command set_command = {
@@ -134,7 +111,7 @@ EXAMPLES
     kcrash> set
         PID: 1
     COMMAND: "init"
-       TASK: ffff888100a18000
+       TASK: ffff888100a18000  [THREAD_INFO: ffff888100a18000]
         CPU: 0
       STATE: TASK_RUNNING (PANIC)
     kcrash> set -c 1

@@ -59,7 +59,7 @@ void set_scope(Session& session, const std::string& value) {
 
 std::string show_scope(const Session& session) {
     const uint64_t scope = session.settings.scope;
-    return scope ? fmt::format("{:x} ({})", scope, session.target().symbols().describe(scope)) : "(not set)";
+    return scope ? fmt::format("{:x}: ({})", scope, session.target().symbols().describe(scope)) : "0 (not set)";
 }
 
 void set_zero_excluded(Session& session, const std::string& value) {
@@ -83,7 +83,7 @@ std::string dump_files(const Session& session) {
 
 const Variable table[] = {
     {"scroll", "on|off|less|more|CRASHPAGER", show_scroll, set_scroll},
-    {"radix", "10|16", [](const Session& s) { return fmt::format("{} ({})", s.settings.radix, s.settings.radix == 16 ? "hexadecimal" : "decimal"); }, set_radix},
+    {"radix", "10|16", [](const Session& s) { return fmt::format("{} ({})", s.settings.radix, s.settings.radix == 16 ? "hex" : "decimal"); }, set_radix},
     SWITCH("refresh", refresh),
     {"print_max", "number", [](const Session& s) { return fmt::format("{}", s.settings.print_max); },
      [](Session& s, const std::string& v) { s.settings.print_max = count("print_max", v); }},

@@ -14,7 +14,4 @@ struct Variable {
 std::span<const Variable> variables();
 const Variable* find_variable(std::string_view name); // null: none
 
-// The current task as crash shows it: PID, COMMAND, TASK, CPU, STATE, the labels moved right by `indent`.
-void show_context(Session& session, unsigned indent = 0);
-
 } // namespace kcrash

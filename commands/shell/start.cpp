@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The start: signals, banner, and where commands come from.
 #include "commands/shell/start.hpp"
+#include "commands/banner.hpp"
 #include "commands/settings.hpp"
 #include "commands/shell/prompt.hpp"
 #include "commands/shell/rc_file.hpp"
 #include "commands/shell/shell.hpp"
 #include "core/interrupt.hpp"
+#include "kernel/time.hpp"
 #include "symbols/elf_file.hpp"
 #include <csignal>
 #include <fmt/format.h>
@@ -63,7 +65,7 @@ void apply_settings(Session& session, const Arguments& arguments) {
 }
 
 // "kcrash 0.1.0", sys, and the current task. A part that cannot be read does not keep the user from the prompt.
-void show_banner(Session& session, Shell& shell) {
+void show_banner(Session& session) {
     fmt::print("kcrash {}: \"help\" lists the commands, \"exit\" leaves\n\n", KCRASH_VERSION);
     std::fflush(stdout);
     if (session.minimal) {
@@ -71,19 +73,14 @@ void show_banner(Session& session, Shell& shell) {
         std::fflush(stdout);
         return;
     }
-    const unsigned failed = session.failed_commands;
-    if (find_command("sys")) shell.execute("\\sys");
-    session.report().begin_command("set", "set");
-    bool ok = false;
+    session.report().begin_command("banner", "banner");
     try {
-        show_context(session, 5);
+        print_banner(session);
         session.report().text("");
-        ok = true;
     } catch (const Error& error) {
         session.report().note(Severity::error, error.what());
     }
-    session.report().end_command(ok);
-    session.failed_commands = failed;
+    session.report().end_command(true);
 }
 
 void run_input(Session& session, Shell& shell, const Arguments& arguments, bool echo) {
@@ -94,6 +91,12 @@ void run_input(Session& session, Shell& shell, const Arguments& arguments, bool 
     for (const std::string& text : arguments.commands)
         for (const std::string& line : split_commands(text))
             if (!session.leave && !shell.interrupted) shell.execute(line);
+}
+
+int print_timestamp(const Target& target) {
+    const KernelClock clock = read_clock(target);
+    fmt::print("{}\n", clock.real_seconds ? format_date(*clock.real_seconds) : "unknown");
+    return clock.real_seconds ? 0 : 1;
 }
 
 int status_of(const Session& session, const Shell& shell) {
@@ -110,7 +113,7 @@ int run_session(Arguments arguments) {
     Shell shell(session);
     apply_settings(session, arguments);
     if (arguments.mode == Mode::log) shell.execute("\\log");
-    if (arguments.mode == Mode::timestamp) shell.execute("\\sys -D");
+    if (arguments.mode == Mode::timestamp) return print_timestamp(session.target());
     if (arguments.mode != Mode::session) return status_of(session, shell);
 
     const bool to_prompt = arguments.commands.empty();
@@ -118,7 +121,7 @@ int run_session(Arguments arguments) {
     if (!arguments.no_rc) run_home_rc(shell);
     if (!arguments.rc_file.empty()) shell.run_file(arguments.rc_file, false);
     const bool talk = !arguments.silent && session.settings.output == "text";
-    if (talk && to_prompt) show_banner(session, shell);
+    if (talk && to_prompt) show_banner(session);
     run_input(session, shell, arguments, talk && to_prompt);
     if (!to_prompt || session.leave || shell.interrupted) return status_of(session, shell);
     if (shell.interactive) run_prompt(session, shell);
