@@ -1,6 +1,6 @@
 // record: writes down what the guest says of itself, then lets it die.
 //
-//     record DEVICE sysrq|nmi
+//     record DEVICE sysrq|irq|nmi
 //
 // The truth goes to DEVICE (a raw disk) as a ustar archive, written around the page cache so that writing moves as
 // little as it can. Order matters: what stands still comes first (kallsyms, modules, sysctls), with a first copy of
@@ -198,7 +198,7 @@ static void what_moves(void)
     copy_list("", moving);
 }
 
-// With a crash kernel sysrq-c is enough. For a non-maskable interrupt stay in the kernel until the host sends it.
+// sysrq: here and now. Else the host sends an interrupt: stay in the kernel until it comes.
 _Noreturn static void die(const char *how)
 {
     if (!strcmp(how, "sysrq"))
@@ -215,7 +215,7 @@ _Noreturn static void die(const char *how)
 int main(int count, char **args)
 {
     if (count != 3) {
-        fprintf(stderr, "usage: record DEVICE sysrq|nmi\n");
+        fprintf(stderr, "usage: record DEVICE sysrq|irq|nmi\n");
         return 2;
     }
     cpu_set_t first;

@@ -18,7 +18,7 @@ unpack_kernel() {
     depmod -b "$work/image" "$version"
 }
 
-# keep_modules VERSION: the modules that either boot had loaded, as shipped, and their debug files.
+# keep_modules VERSION: the modules that any boot had loaded, as shipped, and their debug files.
 keep_modules() {
     local version=$1 name pattern files=()
     mkdir -p "$tmp/modules/debug"
@@ -40,7 +40,8 @@ build_sample() {
     unpack_kernel "$image"
     guest_initramfs "$work/image" "$version"
     capture_initramfs "$work/image" "$version"
-    boot_kdump
-    boot_qemu
+    die_of_sysrq
+    die_of_nmi
+    die_in_interrupt
     keep_modules "$version"
 }

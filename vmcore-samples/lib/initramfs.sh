@@ -62,7 +62,6 @@ capture_initramfs() {
     cp "$here/guest/capture-init" "$root/init"
     add_program "$root" /usr/bin/makedumpfile
     newer_makedumpfile "$root/new"
-    printf '%s\n' "${encodings[@]}" > "$root/etc/encodings"
     printf '%s\n' "${capture_modules[@]}" > "$work/capture-modules"
     add_modules "$root" "$1" "$2" "$work/capture-modules"
     pack "$root" "$work/capture.gz"

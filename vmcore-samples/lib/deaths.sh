@@ -1,0 +1,67 @@
+# The deaths: by a process into the crash kernel, in an interrupt into the crash kernel, by an NMI without one.
+
+# die_of_sysrq: kdump/, every encoding. 5-level paging.
+die_of_sysrq() {
+    die_into_crash_kernel kdump max sysrq "$kdump_append" "${encodings[@]}"
+}
+
+# die_in_interrupt: irq/, one dump. A break on the serial line and the letter c: the kernel panics in the interrupt
+# that reads the letter, on CPU 2, over spin_kernel. 4-level paging.
+die_in_interrupt() {
+    die_into_crash_kernel irq max,la57=off irq "" "${encodings[0]}"
+}
+
+# die_into_crash_kernel FOLDER CPU WAY COMMAND-LINE ENCODING...
+# Under KASLR there may be no room where the crash kernel wants to be: boot again, once.
+die_into_crash_kernel() {
+    local folder=$1 cpu=$2 way=$3 append=$4 disks=$work/$1 attempt
+    shift 4
+    for attempt in first second; do
+        say "$folder: the $attempt boot"
+        make_disks "$disks" "$@"
+        start_qemu "$disks" "$cpu" "$way" "crashkernel=$crash_memory $append"
+        [ "$way" = sysrq ] || send_break "$disks"
+        end_of_qemu
+        ! grep -aq 'capture: done' "$disks/second.txt" || break
+    done
+    grep -aq 'capture: done' "$disks/second.txt" || die "no dump was written; see $disks/console.txt and second.txt"
+    take_dumps "$disks" "$tmp/$folder"
+    take_truth "$disks" "$tmp/$folder"
+}
+
+send_break() {
+    wait_for "$1/second.txt" 'ready to die' 600 || return 0
+    qmp '{"execute":"chardev-send-break","arguments":{"id":"console"}}'
+    sleep 1
+    printf c >&7
+}
+
+take_dumps() {
+    local disks=$1 target=$2
+    mkdir -p "$target"
+    debugfs -R "rdump / $target" "$disks/d.img" 2>/dev/null
+    rm -rf "$target/lost+found"
+    ! grep failed "$target/results" || die "makedumpfile failed; see $disks/second.txt"
+    rm "$target/results" "$target/encodings"
+    chmod -R u+w,a+r "$target"
+    cp "$disks/second.txt" "$target/capture.txt"
+}
+
+# die_of_nmi: qemu/, dumped by QEMU from outside. 4-level paging.
+die_of_nmi() {
+    local disks=$work/qemu target=$tmp/qemu
+    say "qemu: the boot"
+    make_disks "$disks"
+    mkdir -p "$target"
+    start_qemu "$disks" max,la57=off nmi "$qemu_append"
+    wait_for "$disks/second.txt" 'ready to die' 600 || die "the guest ended too early; see $disks/console.txt"
+    qmp '{"execute":"inject-nmi"}'
+    wait_for "$disks/console.txt" 'end Kernel panic' 120 || die "the guest ended; see $disks/console.txt"
+    qmp '{"execute":"stop"}'
+    qmp '{"execute":"dump-guest-memory","arguments":{"paging":false,"protocol":"file:'"$target/dump.elf"'"}}'
+    qmp '{"execute":"dump-guest-memory","arguments":{"paging":false,"format":"kdump-zlib","protocol":"file:'"$target/dump.kdump"'"}}'
+    qmp '{"execute":"quit"}'
+    end_of_qemu
+    chmod u+w,a+r "$target"/dump.*
+    take_truth "$disks" "$target"
+}
