@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // vtop: from a virtual address to its page, step by step.
 #include "commands/session.hpp"
+#include "commands/task_space.hpp"
 #include "core/error.hpp"
 #include "kernel/page.hpp"
 #include "kernel/path.hpp"
@@ -22,11 +23,7 @@ struct Space {
 Space kernel_space(const Session& session) { return {&session.target().kernel(), nullptr, 0, false}; }
 
 Space user_space(const Session& session, const Task& task) {
-    if (!task.mm) throw UsageError(fmt::format("the mm of pid {} cannot be read", task.pid.value_or(-1)));
-    if (*task.mm == 0) throw UsageError(fmt::format("pid {} has no user address space: it is a kernel thread", task.pid.value_or(-1)));
-    const Target& target = session.target();
-    const uint64_t top = target.object("struct mm_struct", *task.mm)["pgd"].u64();
-    Space result{nullptr, target.user_space(target.kernel().translate(VirtualAddress{top})), *task.mm, true};
+    Space result{nullptr, task_space(session, task), *task.mm, true};
     result.space = result.owned.get();
     return result;
 }
