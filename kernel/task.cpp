@@ -172,7 +172,8 @@ std::vector<Task> Gathering::take() {
         Task& task = raw.task;
         if (!task.pid)
             if (const auto known = pid_of_.find(address); known != pid_of_.end()) task.pid = known->second;
-        if (task.parent) {
+        if (task.is_idle) task.ppid = 0; // whatever real_parent says: the kernel makes them with init as the current task
+        else if (task.parent) {
             const auto parent = tasks_.find(*task.parent);
             if (parent != tasks_.end()) task.ppid = parent->second.task.tgid;
             else if (*task.parent != 0) task.ppid = reader_.read(*task.parent).task.tgid;

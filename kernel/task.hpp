@@ -26,7 +26,8 @@ struct Task {
     bool active = false;                  // runs on its cpu
     bool is_idle = false;                 // swapper/N
     bool old_state_bits = false;          // `state` has the bits of Linux before 4.14
-    bool kernel_thread() const { return mm && *mm == 0; }
+    // PF_KTHREAD of include/linux/sched.h (246bb0b1deb2, v2.6.27). A zombie has no mm either, and a kernel thread may borrow one.
+    bool kernel_thread() const { return flags ? (*flags & 0x00200000) != 0 : mm && *mm == 0; }
     unsigned faults = 0;
 };
 

@@ -21,13 +21,13 @@ struct Bit {
     const char* name;
 };
 
-constexpr Bit new_bits[] = {{0x1, "TASK_INTERRUPTIBLE"}, {0x2, "TASK_UNINTERRUPTIBLE"}, {0x4, "__TASK_STOPPED"},
-                            {0x8, "__TASK_TRACED"},      {0x10, "EXIT_DEAD"},           {0x20, "EXIT_ZOMBIE"},
+constexpr Bit new_bits[] = {{0x1, "TASK_INTERRUPTIBLE"}, {0x2, "TASK_UNINTERRUPTIBLE"}, {0x4, "TASK_STOPPED"},
+                            {0x8, "TASK_TRACED"},      {0x10, "EXIT_DEAD"},           {0x20, "EXIT_ZOMBIE"},
                             {0x40, "TASK_PARKED"},       {0x80, "TASK_DEAD"},           {0x100, "TASK_WAKEKILL"},
                             {0x200, "TASK_WAKING"},      {0x400, "TASK_NOLOAD"},        {0x800, "TASK_NEW"},
                             {0x1000, "TASK_RTLOCK_WAIT"}, {0x2000, "TASK_FREEZABLE"},   {0x8000, "TASK_FROZEN"}};
-constexpr Bit old_bits[] = {{0x1, "TASK_INTERRUPTIBLE"}, {0x2, "TASK_UNINTERRUPTIBLE"}, {0x4, "__TASK_STOPPED"},
-                            {0x8, "__TASK_TRACED"},      {0x10, "EXIT_DEAD"},           {0x20, "EXIT_ZOMBIE"},
+constexpr Bit old_bits[] = {{0x1, "TASK_INTERRUPTIBLE"}, {0x2, "TASK_UNINTERRUPTIBLE"}, {0x4, "TASK_STOPPED"},
+                            {0x8, "TASK_TRACED"},      {0x10, "EXIT_DEAD"},           {0x20, "EXIT_ZOMBIE"},
                             {0x40, "TASK_DEAD"},         {0x80, "TASK_WAKEKILL"},       {0x100, "TASK_WAKING"},
                             {0x200, "TASK_PARKED"},      {0x400, "TASK_NOLOAD"},        {0x800, "TASK_NEW"}};
 
@@ -71,7 +71,7 @@ std::string state_name(const Task& task) {
     struct Name { const char* bit; const char* word; };
     static constexpr Name order[] = {{"EXIT_ZOMBIE", "ZO"}, {"EXIT_DEAD", "DE"}, {"TASK_DEAD", "DE"}, {"TASK_INTERRUPTIBLE", "IN"},
                                      {"TASK_PARKED", "PA"}, {"TASK_UNINTERRUPTIBLE", "UN"}, {"TASK_RTLOCK_WAIT", "UN"},
-                                     {"__TASK_STOPPED", "ST"}, {"__TASK_TRACED", "TR"}, {"TASK_WAKING", "WA"}, {"TASK_NEW", "NE"},
+                                     {"TASK_STOPPED", "ST"}, {"TASK_TRACED", "TR"}, {"TASK_WAKING", "WA"}, {"TASK_NEW", "NE"},
                                      {"TASK_FROZEN", "UN"}};
     for (const Name& name : order) {
         if (!has(task, *state, name.bit)) continue;
