@@ -46,7 +46,7 @@ void run(Session& session, const Invocation& invocation) {
     if (!alias_text(session, name)) throw UsageError(fmt::format("there is no alias named {}", name));
     if (is_builtin) session.user_aliases[name] = ""; // hides the built-in one
     else session.user_aliases.erase(name);
-    session.report().note(Severity::note, fmt::format("alias deleted: {}", name));
+    session.report().record("deleted", "alias deleted: {alias}", {{"alias", name}});
 }
 
 } // namespace
@@ -95,7 +95,7 @@ EXAMPLES
     ORIGIN  ALIAS    COMMAND
     runtime kp       ps -k | grep kworker
     kcrash> alias kp ""
-    alias: alias deleted: kp)",
+    alias deleted: kp)",
     .run = run,
     .raw_arguments = true,
     .in_minimal = true,

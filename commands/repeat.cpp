@@ -12,8 +12,8 @@ namespace {
 // Sleeps, and wakes up for Ctrl-C: nanosleep ends early on a signal.
 void pause(uint64_t seconds) {
     timespec left{static_cast<time_t>(seconds), 0};
-    while (nanosleep(&left, &left) != 0) check_interrupt();
-    check_interrupt();
+    while (!interrupt_requested && nanosleep(&left, &left) != 0) {
+    }
 }
 
 void run(Session& session, const Invocation& invocation) {
@@ -30,9 +30,9 @@ void run(Session& session, const Invocation& invocation) {
     if (line == "repeat" || line.starts_with("repeat ")) throw UsageError("repeat cannot repeat itself");
     for (;;) {
         const bool ok = session.execute ? session.execute(line) : session.run(line);
+        if (ok) pause(seconds);
         if (interrupt_requested || session.leave) return; // that is how it is meant to end
         if (!ok) throw Error("the command failed");
-        pause(seconds);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "commands/session.hpp"
 #include "commands/alias.hpp"
 #include "core/interrupt.hpp"
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -146,6 +147,9 @@ std::string Session::unknown_command(std::string_view word) const {
     for (const Command* command : commands()) choices.push_back(command->name);
     for (const BuiltinAlias& alias : builtin_aliases()) choices.push_back(alias.name);
     for (const auto& [name, text] : user_aliases) choices.push_back(name);
+    constexpr std::string_view outside[] = {"ls", "cat", "grep", "pwd", "vi", "more", "less", "echo", "clear", "date"};
+    if (std::find(std::begin(outside), std::end(outside), word) != std::end(outside))
+        return fmt::format("unknown command \"{0}\"; \"!{0}\" runs it in the shell", word);
     const std::string near = did_you_mean(word, choices);
     if (near.empty()) return fmt::format("unknown command \"{}\"; \"help\" lists the commands", word);
     return fmt::format("unknown command \"{}\", did you mean \"{}\"?", word, near);

@@ -43,7 +43,7 @@ void set_scroll(Session& session, const std::string& value) {
     const bool names_pager = value == "less" || value == "more" || value == "CRASHPAGER";
     if (value == "CRASHPAGER" && !std::getenv("CRASHPAGER")) throw UsageError("scroll CRASHPAGER: the environment has no CRASHPAGER");
     if (names_pager) session.settings.pager = value;
-    session.settings.scroll = names_pager || switched("scroll", value);
+    session.settings.scroll = names_pager || one_of("scroll", value, {"on", "off", "less", "more", "CRASHPAGER"}) == "on";
 }
 
 void set_radix(Session& session, const std::string& value) {

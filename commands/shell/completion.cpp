@@ -85,11 +85,13 @@ void Completer::symbols(std::string_view word, Completions& into) const {
 void Completer::types(std::string_view word, Completions& into) {
     if (!session_.has_target()) return;
     if (type_names_.empty())
-        for (const auto& source : session_.target().types().sources())
+        for (const auto& source : session_.target().types().sources()) {
+            if (!type_names_.empty() && source->source().starts_with("DWARF")) continue; // slow to list, and BTF has named them
             source->each([&](const Type& type) {
                 type_names_.emplace_back(type.name);
                 return true;
             });
+        }
     for (const std::string& name : type_names_) add(name, word, into);
 }
 

@@ -8,7 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
-#include <memory>
+#include <optional>
+#include <poll.h>
 #include <readline/readline.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@ struct Current {
     Completer* completer = nullptr;
     Completions found;
     size_t next = 0;
+    bool line_done = false;
+    std::optional<std::string> line; // nothing: Ctrl-D
 };
 Current* current = nullptr; // only while run_prompt() is on the stack
 
@@ -36,36 +39,47 @@ char** complete(const char* word, int start, int) {
     return rl_completion_matches(word, next_word);
 }
 
-// Ctrl-C at the prompt: the line is given up.
-int on_signal() {
-    if (!interrupt_requested) return 0;
-    rl_replace_line("", 1);
-    rl_done = 1;
-    return 0;
+void take_line(char* typed) {
+    rl_callback_handler_remove(); // the terminal is the command's now
+    current->line_done = true;
+    if (typed) current->line = typed;
+    std::free(typed);
 }
 
 void set_up(const Session& session) {
     rl_readline_name = "kcrash";
     rl_attempted_completion_function = complete;
-    rl_signal_event_hook = on_signal;
     rl_completer_word_break_characters = const_cast<char*>(" \t\n\"'`;|<>(){}&=*+!");
     rl_variable_bind("enable-bracketed-paste", "on");
     rl_variable_bind("editing-mode", session.settings.edit.c_str());
     rl_variable_bind("completion-query-items", "200");
 }
 
-// A line, or nothing at its end (Ctrl-D).
+// Ctrl-C at the prompt: the line is given up.
+void give_line_up() {
+    rl_callback_sigcleanup();
+    rl_free_line_state();
+    rl_callback_handler_remove();
+    fmt::print("^C\n");
+    std::fflush(stdout);
+}
+
+// A line, or nothing at its end (Ctrl-D). readline() itself would go on with the same line after Ctrl-C, hence its callback form.
 std::optional<std::string> read_line() {
     interrupt_requested = 0;
-    std::unique_ptr<char, decltype(&std::free)> line(readline("kcrash> "), std::free);
-    if (interrupt_requested) {
-        fmt::print("^C\n");
-        std::fflush(stdout);
-        interrupt_requested = 0;
-        return "";
+    current->line_done = false;
+    current->line.reset();
+    rl_callback_handler_install("kcrash> ", take_line);
+    while (!current->line_done) {
+        pollfd input{STDIN_FILENO, POLLIN, 0};
+        const int ready = poll(&input, 1, -1);
+        if (ready > 0) rl_callback_read_char();
+        if (interrupt_requested && !current->line_done) {
+            give_line_up();
+            return "";
+        }
     }
-    if (!line) return std::nullopt;
-    return std::string(line.get());
+    return current->line;
 }
 
 std::string trim(const std::string& text) {
@@ -91,7 +105,8 @@ std::optional<std::string> ask_history(const History& history, std::string line)
 
 void run_prompt(Session& session, Shell& shell) {
     Completer completer(session);
-    Current now{&completer, {}, 0};
+    Current now;
+    now.completer = &completer;
     current = &now;
     History history;
     set_up(session);

@@ -23,6 +23,20 @@ std::string_view trim(std::string_view text) {
 
 bool is_comment(std::string_view line) { return line.starts_with('#') || line.starts_with("//"); }
 
+// "grep x | page": the word page, as a program of the pipe, is the pager.
+std::string with_pager(const std::string& pipe, const std::string& pager) {
+    std::string out;
+    std::string_view rest = pipe;
+    for (;;) {
+        const std::string_view part = rest.substr(0, rest.find('|'));
+        if (trim(part) == "page") out += " " + pager + " ";
+        else out += part;
+        if (part.size() == rest.size()) return out;
+        out += '|';
+        rest.remove_prefix(part.size() + 1);
+    }
+}
+
 // A file that is read as commands. Refuses programs and shell scripts, whose lines are none of ours.
 class InputFile {
 public:
@@ -156,7 +170,7 @@ bool Shell::run_paged(std::string_view command) {
 }
 
 bool Shell::run_piped(const CommandLine& line) {
-    ShellPipe pipe(line.target == "page" ? pager_command(session_.settings) : line.target);
+    ShellPipe pipe(with_pager(line.target, pager_command(session_.settings)));
     const bool ok = run_to(line.command, descriptor_sink(pipe.descriptor()), true);
     const int status = pipe.finish();
     if (status == 127) return fail(line.command, fmt::format("the shell could not run: {}", line.target));

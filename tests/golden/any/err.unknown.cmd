@@ -1,0 +1,5 @@
+# words that are nothing, near something or not
+pss
+hlep
+nosuchcommand
+ls

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every document that kcrash prints with --json against the schema, commands/report/kcrash.schema.json.
+
+    tests/json/run.py [--dump FILE --vmlinux FILE]
+
+The commands are those of all golden files and of all option cases. Also: the kinds that a command printed are listed, so that
+a change of one is seen in the difference of tests/json/kinds.txt (--update rewrites it): scripts depend on them.
+"""
+import collections
+import json
+import pathlib
+import sys
+
+import jsonschema
+
+HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tools"))
+import kcrash as tool  # noqa: E402
+
+
+def lines_of_tests():
+    lines = []
+    for case in sorted((HERE.parent / "golden").glob("*/*.cmd")):
+        lines += [line for line in case.read_text().splitlines() if line.strip() and not line.startswith(("#", "//"))]
+    table = HERE.parent / "options/options.tsv"
+    if table.exists():
+        lines += [row.split("\t")[2] for row in table.read_text().splitlines() if row.count("\t") >= 3 and not row.startswith("#")]
+    lines = [line for line in dict.fromkeys(lines) if not any(c in line for c in "|<>!") and not line.startswith(("set output", "repeat"))]
+    return [line for line in lines if line not in ("exit", "q")]
+
+
+def keys_by_kind(items, table, command):
+    for item in items:
+        if item["kind"] != "value":
+            table[command, item["kind"]].update(key for key in item if key not in ("kind", "items"))
+        keys_by_kind(item.get("items", []), table, command)
+
+
+def main():
+    parser = tool.parser(__doc__.splitlines()[0])
+    parser.add_argument("--update", action="store_true")
+    options = parser.parse_args()
+    count = tool.Count("json")
+    sample = tool.sample_of(options)
+    if not sample:
+        count.skip("the committed sample is not here")
+        count.finish()
+    lines = lines_of_tests()
+    result = tool.run(options.kcrash, sample.arguments() + ["-s", "--json"], tool.Home(), "\n".join(lines) + "\n", 900)
+    raw = result.stdout.splitlines()
+    count.check(len(raw) == len(lines), "one document on a line for each command", f"{len(raw)} for {len(lines)}\n{result.stderr[-1000:]}")
+    schema = json.loads((tool.TOP / "commands/report/kcrash.schema.json").read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    kinds = collections.defaultdict(set)
+    for line, text in zip(lines, raw):
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            count.check(False, line, str(error))
+            continue
+        error = jsonschema.exceptions.best_match(validator.iter_errors(document)) if not validator.is_valid(document) else None
+        count.check(error is None, line, error and f"{error.json_path}: {error.message[:500]}")
+        keys_by_kind(document["items"], kinds, document["command"].split()[0] if document["command"] else "")
+    listing = "".join(f"{command} {kind}: {' '.join(sorted(keys))}\n" for (command, kind), keys in sorted(kinds.items()))
+    if not options.dump or options.update:
+        expected = HERE / "kinds.txt"
+        if options.update:
+            expected.write_text(listing)
+        count.check(expected.exists() and expected.read_text() == listing, "the keys of each kind are those of kinds.txt (--update rewrites it)")
+    count.finish()
+
+
+if __name__ == "__main__":
+    main()

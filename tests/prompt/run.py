@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The prompt, on a terminal of its own: completion, history, pager, Ctrl-C, pipes, redirection, rc file."""
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+
+import fcntl
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
+import kcrash as tool  # noqa: E402
+
+PROMPT = "kcrash> "
+
+
+class Terminal:
+    """kcrash on a pseudo terminal of the given size; what it printed since the last prompt."""
+
+    def __init__(self, words, environment, rows=24, columns=100):
+        self.child, self.descriptor = pty.fork()
+        if self.child == 0:
+            os.execve(words[0], words, dict(environment, TERM="dumb", PAGER="cat"))
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.text = ""
+
+    def read_until(self, wanted, timeout=30):
+        end = time.monotonic() + timeout
+        text = ""
+        while wanted not in text:
+            ready, _, _ = select.select([self.descriptor], [], [], max(0, end - time.monotonic()))
+            if not ready:
+                raise TimeoutError(f"no {wanted!r} in {text[-2000:]!r}")
+            try:
+                text += os.read(self.descriptor, 65536).decode(errors="backslashreplace")
+            except OSError:
+                raise EOFError(f"ended before {wanted!r}: {text[-2000:]!r}")
+        self.text = text.replace("\r\n", "\n")
+        return self.text
+
+    def type(self, keys):
+        os.write(self.descriptor, keys.encode())
+
+    def command(self, line, timeout=30):
+        self.type(line + "\n")
+        self.read_until("\n", timeout)  # the echo
+        rest = self.text.split("\n", 1)[1]
+        return (rest if PROMPT in rest else rest + self.read_until(PROMPT, timeout)).replace("\r", "")
+
+    def leave(self):
+        self.type("exit\n")
+        for _ in range(200):
+            try:
+                if not os.read(self.descriptor, 65536):
+                    break
+            except OSError:
+                break
+        return os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1])
+
+    def close(self):
+        try:
+            os.kill(self.child, signal.SIGKILL)
+            os.waitpid(self.child, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+        os.close(self.descriptor)
+
+
+class Suite:
+    def __init__(self, options, sample, count):
+        self.options, self.sample, self.count, self.home = options, sample, count, tool.Home()
+
+    def start(self, *more, **size):
+        terminal = Terminal([str(self.options.kcrash), *self.sample.arguments(), *more], self.home.environment, **size)
+        terminal.read_until(PROMPT)
+        return terminal
+
+    def check(self, good, what, details=""):
+        self.count.check(good, what, repr(details)[:1500])
+
+    def banner_and_exit(self):
+        terminal = self.start()
+        self.check("TASKS: " in terminal.text and "PANIC: " in terminal.text and "COMMAND: " in terminal.text, "the banner comes first", terminal.text)
+        self.check("PID: 1\n" in terminal.command("set 1"), "a command answers")
+        self.check(terminal.leave() == 0, "exit gives 0")
+
+    def failure_is_remembered(self):
+        terminal = self.start("-s")
+        text = terminal.command("pss")
+        self.check('unknown command "pss"' in text, "a wrong word is named, between the output", text)
+        self.check(terminal.leave() == 1, "a failed command gives exit status 1")
+
+    def completion(self):
+        terminal = self.start("-s")
+        for typed, wanted in (("rep\t", "repeat "), ("set scr\t", "set scroll "), ("set -\t\t", "-v"), ("list_hea\t", "list_head"),
+                              ("task_struct.comp\t\t", "task_struct.compat"), ("help forea\t", "help foreach "), ("set > /et\t", "/etc/")):
+            terminal.type(typed)
+            try:
+                terminal.read_until(wanted, 10)
+                good = True
+            except TimeoutError as error:
+                good, terminal.text = False, str(error)
+            self.check(good, f"Tab after {typed.strip()!r} gives {wanted!r}", terminal.text)
+            terminal.type("\x15\n")  # give the line up
+            terminal.read_until(PROMPT)
+        terminal.close()
+
+    def history(self):
+        first = self.start("-s")
+        first.command("set radix")
+        first.command("set debug")
+        self.check(first.leave() == 0, "the first session ends well")
+        file = self.home.path / "state/kcrash/history"
+        self.check(file.exists() and "set radix\nset debug\n" in file.read_text(), "history is kept in the state folder")
+        self.check(file.exists() and file.stat().st_mode & 0o77 == 0, "nobody else reads it")
+        second = self.start("-s")
+        second.type("\x1b[A\x1b[A")  # up past "exit"
+        text = second.command("")
+        self.check("debug: 0" in text, "the arrow key brings earlier lines back", text)
+        text = second.command("r set rad")
+        self.check("radix: 10" in text, "r WORD runs the last line that began so", text)
+        text = second.command("h")
+        self.check(re.search(r"\[\d+\] set radix", text) is not None, "h shows the history", text)
+        text = second.command("!!")
+        self.check("the history" not in text, "!! runs the last line", text)
+        second.close()
+
+    def pager(self):
+        self.home.environment["CRASHPAGER"] = "sed s/^/paged:/"
+        terminal = self.start(rows=24)
+        terminal.command("set scroll CRASHPAGER")
+        text = terminal.command("help input")
+        self.check("paged:NAME" in text, "long output goes through the pager", text[-500:])
+        text = terminal.command("set")
+        self.check("paged:" not in text, "short output does not", text)
+        terminal.command("set scroll off")
+        text = terminal.command("help input")
+        self.check("paged:" not in text, "nor with scroll off", text[-500:])
+        del self.home.environment["CRASHPAGER"]
+        terminal.close()
+        terminal = self.start("-s")
+        text = terminal.command("help input | page | head -2")
+        self.check("NAME" in text, "page in a pipe", text)
+        terminal.close()
+
+    def leaving_the_pager_early(self):
+        self.home.environment["CRASHPAGER"] = "head -3"
+        terminal = self.start()
+        terminal.command("set scroll CRASHPAGER")
+        text = terminal.command("log")
+        self.check(len(text.splitlines()) <= 5, "a pager that ends early ends the command", text[-500:])
+        self.check("PID: 1\n" in terminal.command("set 1"), "and the session goes on")
+        self.check(terminal.leave() == 0, "without a failure")
+        del self.home.environment["CRASHPAGER"]
+
+    def interrupt(self):
+        terminal = self.start("-s")
+        terminal.type("repeat -1 set radix\n")
+        terminal.read_until("radix: 10 (decimal)")
+        terminal.read_until("radix: 10 (decimal)")
+        terminal.type("\x03")
+        terminal.read_until(PROMPT, 5)
+        self.check("PID: 1\n" in terminal.command("set 1"), "Ctrl-C ends a command and keeps the session")
+        terminal.type("half a line\x03")
+        terminal.read_until(PROMPT, 5)
+        self.check("PID: 2\n" in terminal.command("set 2"), "Ctrl-C gives a half line up")
+        terminal.type("\x04")
+        for _ in range(100):
+            try:
+                os.read(terminal.descriptor, 1000)
+            except OSError:
+                break
+        status = os.waitstatus_to_exitcode(os.waitpid(terminal.child, 0)[1])
+        self.check(status == 0, "Ctrl-D leaves", status)
+
+    def pipes_and_files(self):
+        terminal = self.start("-s")
+        text = terminal.command("set -v | grep print_max | tr a-z A-Z")
+        self.check("PRINT_MAX: 256" in text, "a pipe through two programs", text)
+        out = self.home.path / "out"
+        terminal.command(f"set print_max > {out}")
+        terminal.command(f"set radix >> {out}")
+        self.check(out.read_text() == "print_max: 256\nradix: 10 (decimal)\n", "> and >>", out.read_text())
+        text = terminal.command(f"! wc -l < {out}")
+        self.check("2" in text, "! runs the shell", text)
+        (self.home.path / "commands").write_text("# comment\nset print_max 9\nset print_max\n")
+        text = terminal.command(f"< {self.home.path}/commands")
+        self.check(text.count("print_max: 9") == 2, "< runs a file", text)
+        (self.home.path / "arguments").write_text("radix\n\n# no\nprint_max\n")
+        text = terminal.command(f"set < {self.home.path}/arguments")
+        self.check("radix: 10" in text and "print_max: 9" in text, "command < file runs once for each line", text)
+        text = terminal.command("log | head -1")
+        self.check("kcrash:" not in text and text.count("\n") <= 2, "a reader that goes away is no error", text)
+        terminal.type("set -v | cat\n! true\n")  # typed ahead
+        terminal.read_until("output: text")
+        self.check(terminal.leave() == 0, "none of them failed")
+
+    def rc_file(self):
+        rc = self.home.path / ".kcrashrc"
+        rc.write_text("set print_max 77 > /dev/null\n")
+        rc.chmod(0o644)
+        terminal = self.start("-s")
+        self.check("print_max: 77" in terminal.command("set print_max"), "~/.kcrashrc is run")
+        terminal.close()
+        rc.chmod(0o666)
+        terminal = self.start("-s")
+        self.check("is not used: others can write to it" in terminal.text, "but not when others can write to it", terminal.text)
+        self.check("print_max: 256" in terminal.command("set print_max"), "its settings are not there then")
+        terminal.close()
+        rc.unlink()
+        folder = self.home.path / "dump"
+        folder.mkdir()
+        (folder / ".kcrashrc").write_text("set print_max 66\n")
+        result = tool.run(self.options.kcrash, [*map(os.path.abspath, self.sample.arguments()), "-C", "set print_max"], self.home)
+        self.check("256" in result.stdout, "nor from the current folder", result.stdout)
+        result = tool.run(self.options.kcrash, [*self.sample.arguments(), "--rc", str(folder / ".kcrashrc"), "-C", "set print_max"], self.home)
+        self.check(result.stdout.endswith("print_max: 66\n"), "unless --rc names it", result.stdout)
+
+
+def main():
+    options = tool.parser(__doc__).parse_args()
+    count = tool.Count("prompt")
+    sample = tool.sample_of(options)
+    if not sample:
+        count.skip("the committed sample is not here")
+        count.finish()
+    suite = Suite(options, sample, count)
+    for test in (suite.banner_and_exit, suite.failure_is_remembered, suite.completion, suite.history, suite.pager,
+                 suite.leaving_the_pager_early, suite.interrupt, suite.pipes_and_files, suite.rc_file):
+        try:
+            test()
+        except (TimeoutError, EOFError) as error:
+            count.check(False, test.__name__, str(error))
+    count.finish()
+
+
+if __name__ == "__main__":
+    main()
