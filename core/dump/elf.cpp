@@ -121,6 +121,7 @@ public:
 
 private:
     void add_segment(const Segment& segment);
+    void add_notes(const Segment& segment);
     void add_memory(const Segment& segment);
     void fill_info(const Header& header);
     void check_segments();
@@ -129,6 +130,7 @@ private:
     std::shared_ptr<const ByteSource> file_;
     std::vector<Extent> extents_; // bytes of physical memory, ascending, free of overlaps
     uint64_t needed_ = 0;         // the file size that the segments need
+    uint64_t note_bytes_ = 0, note_segments_ = 0;
     uint64_t loads_ = 0, zero_loads_ = 0, broken_loads_ = 0;
 };
 
@@ -155,11 +157,17 @@ void ElfDump::fill_info(const Header& header) {
 }
 
 void ElfDump::add_segment(const Segment& segment) {
-    if (segment.type == PT_NOTE) {
-        auto more = read_notes(*file_, FileOffset(segment.offset), segment.file_size, info_.order, info_.warnings);
-        notes_.insert(notes_.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-    } else if (segment.type == PT_LOAD && segment.memory_size != 0 && segment.physical != UINT64_MAX)
+    if (segment.type == PT_NOTE) add_notes(segment);
+    else if (segment.type == PT_LOAD && segment.memory_size != 0 && segment.physical != UINT64_MAX)
         add_memory(segment);
+}
+
+// All note segments together are bounded: a hostile file may have a million that name the same bytes.
+void ElfDump::add_notes(const Segment& segment) {
+    if (note_bytes_ >= max_note_bytes || notes_.size() >= max_notes || ++note_segments_ > 1000) return;
+    auto more = read_notes(*file_, FileOffset(segment.offset), segment.file_size, info_.order, info_.warnings);
+    note_bytes_ += segment.file_size;
+    notes_.insert(notes_.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
 void ElfDump::add_memory(const Segment& segment) {

@@ -26,6 +26,10 @@ std::vector<Note> parse_notes(std::span<const std::byte> area, ByteOrder order, 
         const uint32_t description_size = cursor.u32();
         const uint32_t type = cursor.u32();
         if (name_size == 0) break; // the padding behind the last note
+        if (notes.size() == max_notes) {
+            warnings.push_back(fmt::format("{}: more than {} notes; the rest is left out", where, max_notes));
+            break;
+        }
         if (uint64_t{name_size} + description_size > cursor.left()) {
             warnings.push_back(fmt::format("{}: a note needs {} bytes, {} left; it is left out", where,
                                            uint64_t{name_size} + description_size, cursor.left()));

@@ -7,6 +7,8 @@ namespace kcrash {
 
 // The most bytes of notes that are read. Real ones: 336 per CPU, 440 more from QEMU, and device dumps.
 constexpr uint64_t max_note_bytes = uint64_t{64} << 20;
+// The most notes of one area: thousands of CPUs with a few each.
+constexpr size_t max_notes = size_t{1} << 18;
 
 // Reads and cuts one area of notes, as much of it as the file has; `warnings` says what was left out.
 std::vector<Note> read_notes(const ByteSource& file, FileOffset at, uint64_t size, ByteOrder order,

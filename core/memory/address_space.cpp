@@ -19,12 +19,11 @@ class Entry {
 public:
     bool get(uint64_t key, Translation& result) const {
         const uint32_t before = sequence_.load(std::memory_order_acquire);
-        if (before == 0 || before & 1 || key_.load(std::memory_order_relaxed) != key) return false;
+        if (before == 0 || before & 1 || key_.load(std::memory_order_acquire) != key) return false;
         Translation found;
-        found.physical.value = physical_.load(std::memory_order_relaxed);
-        found.page_size = page_size_.load(std::memory_order_relaxed);
-        found.entry = entry_.load(std::memory_order_relaxed);
-        std::atomic_thread_fence(std::memory_order_acquire);
+        found.physical.value = physical_.load(std::memory_order_acquire);
+        found.page_size = page_size_.load(std::memory_order_acquire);
+        found.entry = entry_.load(std::memory_order_acquire);
         if (sequence_.load(std::memory_order_relaxed) != before) return false;
         result = found;
         return true;
@@ -33,11 +32,10 @@ public:
     void put(uint64_t key, const Translation& translation) {
         uint32_t before = sequence_.load(std::memory_order_relaxed);
         if (before & 1 || !sequence_.compare_exchange_strong(before, before + 1, std::memory_order_acquire)) return; // somebody writes it
-        std::atomic_thread_fence(std::memory_order_release);
-        key_.store(key, std::memory_order_relaxed);
-        physical_.store(translation.physical.value, std::memory_order_relaxed);
-        page_size_.store(translation.page_size, std::memory_order_relaxed);
-        entry_.store(translation.entry, std::memory_order_relaxed);
+        key_.store(key, std::memory_order_release); // release: not before the sequence is odd
+        physical_.store(translation.physical.value, std::memory_order_release);
+        page_size_.store(translation.page_size, std::memory_order_release);
+        entry_.store(translation.entry, std::memory_order_release);
         sequence_.store(before + 2, std::memory_order_release);
     }
 

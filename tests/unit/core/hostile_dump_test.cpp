@@ -154,6 +154,24 @@ TEST_CASE("hostile dumps: a file of 8 TiB that is one hole opens or is refused i
           }) < 30);
 }
 
+TEST_CASE("hostile elf: a hundred thousand note segments that name the same bytes are not all read") {
+    FixtureMemory many;
+    for (uint64_t frame = 0; frame < 200'000; frame += 2) many.pages[frame].kind = FixturePage::Kind::excluded;
+    many.pages[200'000] = {FixturePage::Kind::stored, number_page(200'000), {}};
+    auto bytes = write_elf(many);
+    const uint64_t notes_at = load<uint64_t>(bytes.data() + segment_offset(bytes, 0) + 8, ByteOrder::little), size = uint64_t{32} << 20;
+    for (uint64_t segment = 1; segment < 100'000; ++segment) {
+        const uint64_t at = segment_offset(bytes, segment);
+        const uint32_t type = 4; // PT_NOTE
+        std::memcpy(bytes.data() + at, &type, 4);
+        std::memcpy(bytes.data() + at + 8, &notes_at, 8);
+        std::memcpy(bytes.data() + at + 32, &size, 8);
+    }
+    const TemporaryFile file(bytes);
+    file.resize(uint64_t{1} << 30);
+    CHECK(seconds([&] { CHECK(open_dump({file.path()})->notes().size() < 10); }) < 30);
+}
+
 TEST_CASE("hostile dumps: random damage never crashes or hangs") {
     const FixtureMemory small = parse_memory("0-3 number\n 4 excluded\n 5 number as lzo\n 6 number as snappy\n 7 number as zstd\n 8 zero");
     KdumpOptions options;
