@@ -42,6 +42,7 @@ struct Architecture {
     ByteOrder order;
     unsigned word_size;                            // bytes
     unsigned pc, sp, fp;                           // register numbers
+    std::span<const unsigned> callee_saved;        // registers that a called function leaves as they were
     std::span<const SavedRegister> prstatus;       // in the description of an NT_PRSTATUS note (whole note, not pr_reg)
     size_t prstatus_size;                          // bytes of that description
     std::span<const SavedRegister> pt_regs;        // in struct pt_regs

@@ -133,6 +133,8 @@ enum : unsigned {
 
 bool user_mode(const Registers& registers) { return registers.get(cs).value_or(0) & 3; }
 
+constexpr unsigned callee_saved[] = {rbx, rbp, r12, r13, r14, r15};
+
 constexpr unsigned note = 112; // offset of pr_reg in struct elf_prstatus
 constexpr SavedRegister prstatus[] = {
     {"R15", r15, note}, {"R14", r14, note + 8}, {"R13", r13, note + 16}, {"R12", r12, note + 24}, {"RBP", rbp, note + 32},
@@ -161,6 +163,7 @@ const Architecture arch_x86_64 = {
     .pc = rip,
     .sp = rsp,
     .fp = rbp,
+    .callee_saved = callee_saved,
     .prstatus = prstatus,
     .prstatus_size = 336,
     .pt_regs = pt_regs,

@@ -2,6 +2,7 @@
 // What DWARF says about code: lines, inlined calls, arguments and locals. Opened only when asked for.
 #pragma once
 #include "arch/registers.hpp"
+#include "core/fault.hpp"
 #include "symbols/type.hpp"
 #include "symbols/types.hpp"
 #include "symbols/unwind.hpp"
@@ -51,6 +52,7 @@ struct FrameContext {
     const Registers* registers = nullptr;
     uint64_t cfa = 0;
     std::function<Fault(uint64_t address, std::span<std::byte> into)> read;
+    const FrameContext* caller = nullptr; // for values that a parameter had on entry; null: unknown
 };
 
 // One file's DWARF (vmlinux, or a module's .ko with its run-time section addresses). Addresses are run-time ones.

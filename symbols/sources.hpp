@@ -32,6 +32,6 @@ std::unique_ptr<UnwindTable> open_orc(const AddressSpace& kernel, const OrcRange
 
 // DWARF through libdw. For a module: its run-time section addresses. FileError.
 std::unique_ptr<DebugInfo> open_dwarf(std::shared_ptr<const ElfFile> file, const Architecture& arch, uint64_t slide,
-                                      const LoadedModule* module, std::shared_ptr<const Types> kernel_types);
+                                      const LoadedModule* module, std::shared_ptr<const Types> kernel_types, bool use_cache = true);
 
 } // namespace kcrash

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The index cache: a kernel's sorted symbols in a file of the user's cache folder, mapped at the next start.
+// The index cache: a kernel's sorted names in a file of the user's cache folder, mapped at the next start.
 //
 //     u64 magic | u64 key[3] | u64 hash of what follows | block of symbol_image.hpp
 //
 // The key is computed from headers alone (build-id, size, section table), without reading the big file. The file is written
 // under another name and renamed, so that a reader never sees half of one. One that does not check out is as good as none.
-#include "symbols/elf_symbols.hpp"
+#include "symbols/symbol_cache.hpp"
 #include "symbols/debug_files.hpp"
+#include "symbols/elf_symbols.hpp"
 #include "symbols/hash.hpp"
 #include "symbols/sources.hpp"
 #include <array>
@@ -99,16 +100,22 @@ void write_cache(const std::string& path, const Key& key, std::span<const std::b
 
 } // namespace
 
-std::shared_ptr<const SymbolTable> cached_symbols(const ElfFile& file, uint64_t slide, bool use_cache) {
+std::shared_ptr<const ImageBytes> cached_block(const ElfFile& file, std::string_view kind, bool use_cache,
+                                               const std::function<std::vector<std::byte>()>& build) {
     const auto key = use_cache ? key_of(file) : std::nullopt;
     const std::string folder = key ? cache_directory() : std::string();
-    if (folder.empty()) return read_symbols(file, slide);
-    const std::string path = fmt::format("{}/symbols-{:016x}{:016x}", folder, (*key)[0], (*key)[2]);
+    if (folder.empty()) return own_bytes(build());
+    const std::string path = fmt::format("{}/{}-{:016x}{:016x}", folder, kind, (*key)[0], (*key)[2]);
     if (auto mapped = map_cache(path, *key))
-        if (auto table = open_symbol_image(mapped, slide, file_name(file.path()))) return table;
-    auto block = build_symbol_image(file);
+        if (is_symbol_image(mapped->bytes())) return mapped;
+    auto block = build();
     write_cache(path, *key, block);
-    return open_symbol_image(own_bytes(std::move(block)), slide, file_name(file.path()));
+    return own_bytes(std::move(block));
+}
+
+std::shared_ptr<const SymbolTable> cached_symbols(const ElfFile& file, uint64_t slide, bool use_cache) {
+    const auto block = cached_block(file, "symbols", use_cache, [&] { return build_symbol_image(file); });
+    return open_symbol_image(block, slide, file_name(file.path()));
 }
 
 } // namespace kcrash

@@ -167,15 +167,21 @@ std::vector<std::byte> SymbolImageBuilder::build() {
     return block;
 }
 
+bool is_symbol_image(std::span<const std::byte> bytes) {
+    Header header{};
+    if (bytes.size() < sizeof header) return false;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    if (header.magic != Header::expected || header.count > UINT32_MAX || header.bucket_bits > 32) return false;
+    if (header.name_bytes == 0 || header.name_bytes > uint64_t{UINT32_MAX} + 1) return false;
+    const Layout at(header);
+    return at.end == bytes.size() && bytes[at.names + header.name_bytes - 1] == std::byte{0};
+}
+
 std::shared_ptr<const SymbolTable> open_symbol_image(std::shared_ptr<const ImageBytes> image, uint64_t slide, std::string source) {
     const auto bytes = image->bytes();
+    if (!is_symbol_image(bytes)) return nullptr;
     Header header{};
-    if (bytes.size() < sizeof header) return nullptr;
     std::memcpy(&header, bytes.data(), sizeof header);
-    if (header.magic != Header::expected || header.count > UINT32_MAX || header.bucket_bits > 32 || header.name_bytes > uint64_t{UINT32_MAX} + 1)
-        return nullptr;
-    const Layout at(header);
-    if (header.name_bytes == 0 || at.end != bytes.size() || bytes[at.names + header.name_bytes - 1] != std::byte{0}) return nullptr;
     return std::make_shared<ImageTable>(std::move(image), header, slide, std::move(source));
 }
 

@@ -39,6 +39,7 @@ struct UnwindRow {
     bool cfa_dereference = false;
     int64_t cfa_add = 0;
     struct Rule { unsigned number; RegisterRule rule; };
+    // A register without a rule is not recovered.
     std::vector<Rule> rules; // for all but the CFA; the return address has the architecture's pc number
     const char* source = ""; // "ORC", "CFI", "frame pointer": shown by bt -D style diagnostics and tests
 };
