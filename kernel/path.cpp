@@ -32,7 +32,7 @@ std::string path_name(const Target& target, uint64_t vfsmount, uint64_t dentry) 
         try {
             parent = here["d_parent"].u64();
             if (vfsmount) mount_root = target.object("struct vfsmount", vfsmount)["mnt_root"].u64();
-            if (dentry == mount_root || (dentry == parent && vfsmount)) {
+            if (vfsmount && dentry == mount_root) {
                 const Object mount = target.object("struct vfsmount", vfsmount).container("struct mount", "mnt");
                 const uint64_t up = mount["mnt_parent"].u64();
                 if (up == mount.address() || up == 0) break; // the root of the namespace
@@ -43,7 +43,8 @@ std::string path_name(const Target& target, uint64_t vfsmount, uint64_t dentry) 
         } catch (const MemoryError&) {
             return "?" + path;
         }
-        if (dentry == parent) return path.empty() ? component(here) : path; // no mount: a name of its own
+        // Not in a tree of directories: an unlinked place, shared memory, an anonymous inode. It has a name of its own.
+        if (dentry == parent) return "/" + component(here) + path;
         path = "/" + component(here) + path;
         dentry = parent;
     }

@@ -14,7 +14,7 @@ namespace kcrash {
 
 struct Missing { std::string reason; };              // could not be read: shown in the cell, counted at the end
 struct AddressValue { uint64_t value; };             // text: bare hex as crash prints it; JSON "0xffff..."
-struct HexValue { uint64_t value; };                 // a number people read in hex: flags, masks; JSON number if < 2^53 else string
+struct HexValue { uint64_t value; };                 // a number people read in hex: flags, masks; JSON "0x..." as an address
 struct BytesValue { uint64_t value; };               // a size in bytes
 struct NanosecondsValue { uint64_t value; };         // a time span
 struct SymbolValue { uint64_t address; std::string text; }; // "schedule+68"

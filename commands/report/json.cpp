@@ -53,9 +53,7 @@ std::string json(const CellValue& value) {
         std::string operator()(double v) const { return std::isfinite(v) ? fmt::format("{}", v) : "null"; }
         std::string operator()(const std::string& v) const { return quote(v); }
         std::string operator()(AddressValue v) const { return fmt::format("\"{:#x}\"", v.value); }
-        std::string operator()(HexValue v) const {
-            return v.value < exact_limit ? fmt::format("{}", v.value) : fmt::format("\"{:#x}\"", v.value);
-        }
+        std::string operator()(HexValue v) const { return fmt::format("\"{:#x}\"", v.value); }
         std::string operator()(BytesValue v) const { return number(v.value); }
         std::string operator()(NanosecondsValue v) const { return number(v.value); }
         std::string operator()(const SymbolValue& v) const {
