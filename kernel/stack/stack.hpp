@@ -29,6 +29,8 @@ struct Frame {
     std::string stack_name;          // "IRQ", "NMI", "#DF", "DEBUG", "MCE", "" process: the stack this frame is on
     std::string leaves_stack;        // not empty: "--- <NMI exception stack> ---" follows this frame
     const char* source = "";         // which rules led here: "ORC", "CFI", "notes", "scheduler"
+    // The function was interrupted: `pc` is also in the exception frame before it. Printed only where stacks change.
+    bool interrupted = false;
     uint64_t lookup() const { return is_return_address ? pc - 1 : pc; }
 };
 
@@ -45,11 +47,18 @@ struct Stack {
     std::vector<Frame> frames;
     StackEnd end = StackEnd::outermost;
     std::string message;  // for no_rules, unreadable, outside: what the user should know or do
+    // The CPU's registers, when the stack starts with them: frames[0] is the function that they name, or there is
+    // no frame because they are a user's.
+    std::optional<ExceptionFrame> start;
+    bool active_without_registers = false; // it ran, and the dump does not say where: there are no frames
 };
+
+enum class UnwindRules : uint8_t { best, orc, cfi, frame_pointer };
 
 struct StackOptions {
     std::optional<uint64_t> ip, sp;   // bt -I, -S: start values
     bool recover_registers = false;   // also apply CFI so that callee-saved registers are known (bt -V)
+    UnwindRules rules = UnwindRules::best; // bt -D: this source alone
 };
 
 // Never throws for damaged memory: it ends with what it has. At most 1024 frames; the stack pointer only ascends on one stack.

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The registers of a CPU at the crash, from the dump's notes.
+//
+// A kdump has one NT_PRSTATUS for each CPU that answered, and nothing in it says which CPU that was. The kernel wrote it
+// into per-cpu memory (crash_notes) first, and that is in the dump: there the CPU is known. QEMU writes one for each
+// CPU, in their order; they hold the registers at the moment of the dump.
+#include "core/cursor.hpp"
+#include "kernel/percpu.hpp"
+#include "kernel/stack/machine.hpp"
+#include <algorithm>
+
+namespace kcrash {
+namespace {
+
+// Of the description of an NT_PRSTATUS note. Nothing when it is too short, or nobody wrote it.
+std::optional<Registers> parse_prstatus(const Architecture& arch, std::span<const std::byte> description) {
+    if (description.size() < arch.prstatus_size) return std::nullopt;
+    Registers registers;
+    for (const SavedRegister& saved : arch.prstatus)
+        registers.set(saved.number, load_unsigned(description.subspan(saved.offset, arch.word_size), arch.order));
+    if (registers.get(arch.pc).value_or(0) == 0 && registers.get(arch.sp).value_or(0) == 0) return std::nullopt;
+    return registers;
+}
+
+// kernel/crash_core.c: `crash_notes` is a pointer to per-cpu memory that holds one ELF note.
+std::optional<Registers> from_crash_notes(const Target& target, unsigned cpu) {
+    const Architecture& arch = target.arch();
+    const auto symbol = kernel_symbol(target, "crash_notes");
+    uint64_t base = 0;
+    if (!symbol || target.kernel().try_load(VirtualAddress{*symbol}, base) != Fault::none) return std::nullopt;
+    const auto address = per_cpu_address(target, base, cpu);
+    constexpr size_t header = 20; // sizes, type, "CORE" and its padding
+    std::vector<std::byte> bytes(header + arch.prstatus_size);
+    if (!address || target.kernel().try_read(VirtualAddress{*address}, bytes) != Fault::none) return std::nullopt;
+    Cursor cursor(bytes, arch.order, "crash_notes");
+    const uint32_t name_size = cursor.u32(), size = cursor.u32(), type = cursor.u32();
+    if (name_size != 5 || size < arch.prstatus_size || type != note_prstatus) return std::nullopt;
+    return parse_prstatus(arch, std::span<const std::byte>(bytes).subspan(header));
+}
+
+} // namespace
+
+bool notes_are_of_the_moment(const Target& target) {
+    const auto& notes = target.dump().notes();
+    return std::any_of(notes.begin(), notes.end(), [](const Note& note) { return note.name == "QEMU"; });
+}
+
+std::optional<Registers> cpu_registers(const Target& target, unsigned cpu) {
+    const bool by_number = notes_are_of_the_moment(target);
+    if (!by_number)
+        if (auto known = from_crash_notes(target, cpu)) return known;
+    std::vector<const Note*> found;
+    for (const Note& note : target.dump().notes())
+        if (note.name == "CORE" && note.type == note_prstatus) found.push_back(&note);
+    const auto& online = target.online_cpus();
+    const auto place = std::find(online.begin(), online.end(), cpu);
+    // Fewer notes than CPUs, and no memory that tells whose they are: none is better than another CPU's.
+    if (!by_number && (place == online.end() || found.size() != online.size())) return std::nullopt;
+    const size_t index = by_number ? cpu : static_cast<size_t>(place - online.begin());
+    if (index >= found.size()) return std::nullopt;
+    return parse_prstatus(target.arch(), found[index]->description);
+}
+
+} // namespace kcrash

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A task's stack: what the loop asks is answered from the target.
+#include "kernel/stack/stack.hpp"
+#include "kernel/stack/machine.hpp"
+#include "kernel/stack/task_world.hpp"
+#include <fmt/format.h>
+
+namespace kcrash {
+
+TaskWorld::TaskWorld(const Unwinder& unwinder, const Target& target, const Task& task, const StackOptions& options)
+    : unwinder_(unwinder), target_(target), task_(task), options_(options), process_(unwinder.process_stack(task)) {}
+
+Fault TaskWorld::read(uint64_t address, std::span<std::byte> into) const { return target_.kernel().try_read(VirtualAddress{address}, into); }
+
+std::optional<UnwindRow> TaskWorld::rules(uint64_t lookup) const {
+    std::optional<UnwindRow> row;
+    if (options_.rules == UnwindRules::best || options_.rules == UnwindRules::orc) row = target_.orc(lookup);
+    if (row && row->frame != UnwindRow::Frame::undefined) return row;
+    const bool ask_cfi = options_.rules == UnwindRules::best || options_.rules == UnwindRules::cfi;
+    if (ask_cfi && target_.symbols().is_text(lookup)) return target_.cfi(lookup);
+    return std::nullopt;
+}
+
+std::optional<UnwindRow> TaskWorld::register_rules(uint64_t lookup) const {
+    return options_.recover_registers ? target_.cfi(lookup) : std::nullopt;
+}
+
+bool TaskWorld::is_text(uint64_t address) const { return target_.symbols().is_text(address); }
+
+// The task's own stack, then those of the CPU it ran on. Another CPU's only where the user chose the stack pointer.
+std::optional<StackRange> TaskWorld::stack_of(uint64_t sp) const {
+    const auto holds = [sp](const StackRange& range) { return sp >= range.begin && sp < range.end; };
+    if (process_ && holds(*process_)) return process_;
+    if (!special_) special_ = options_.sp ? special_stacks(target_) : special_stacks_of(target_, task_.cpu.value_or(0));
+    for (const StackRange& range : *special_)
+        if (holds(range)) return range;
+    return std::nullopt;
+}
+
+std::optional<uint64_t> TaskWorld::original_return(uint64_t slot, uint64_t pc) const {
+    const auto& tracers = unwinder_.tracers_;
+    if (std::find(tracers.begin(), tracers.end(), pc) == tracers.end()) return pc;
+    return traced_return(target_, task_, slot);
+}
+
+std::optional<uint64_t> TaskWorld::function_start(uint64_t lookup) const {
+    const auto match = target_.symbols().containing(lookup);
+    return match ? std::optional(match->symbol.address) : std::nullopt;
+}
+
+bool TaskWorld::keeps_frame_pointers() const {
+    return options_.rules == UnwindRules::frame_pointer || !kernel_symbol(target_, "__start_orc_unwind");
+}
+
+std::string TaskWorld::describe_missing_rules(uint64_t pc) const {
+    if (const LoadedModule* module = target_.symbols().module_of(pc))
+        return fmt::format("no unwind data for 0x{:x} [{}]; load its symbols with \"mod -s {}\"", pc, module->name, module->name);
+    if (!is_text(pc)) return fmt::format("no unwind data for 0x{:x}, which is in no module: code made at run time", pc);
+    return fmt::format("no unwind data for 0x{:x} {}", pc, target_.symbols().describe(pc));
+}
+
+Unwinder::Unwinder(const Target& target) : target_(target), stack_size_(process_stack_size(target)), tracers_(tracer_returns(target)) {}
+
+std::optional<StackRange> Unwinder::process_stack(const Task& task) const {
+    if (!task.stack || *task.stack == 0) return std::nullopt;
+    return StackRange{*task.stack, *task.stack + stack_size_, "", task.cpu.value_or(0)};
+}
+
+Stack Unwinder::unwind(const Task& task, const StackOptions& options) const {
+    const TaskWorld world(*this, target_, task, options);
+    const auto start = start_of(task, options);
+    if (start) return unwind_from(world, target_.arch(), *start);
+    Stack stack;
+    stack.end = StackEnd::not_recovered;
+    stack.active_without_registers = task.active;
+    if (!task.active)
+        stack.message = task.stack && *task.stack == 0 ? "the task has no stack any more"
+                                                       : "where its stack begins cannot be read";
+    return stack;
+}
+
+Stack unwind(const Target& target, const Tasks&, const Task& task, const StackOptions& options) {
+    return Unwinder(target).unwind(task, options);
+}
+
+} // namespace kcrash
