@@ -65,7 +65,8 @@ void choose_named(const Session& session, const std::string& word, Plan& plan) {
     const auto number = escaped ? std::nullopt : parse_number(word);
     const auto pid = number && *number <= INT32_MAX ? std::optional<int64_t>(static_cast<int64_t>(*number)) : std::nullopt;
     if (pid && add_if([&](const Task& task) { return task.pid == pid; })) return;
-    const auto address = escaped ? std::nullopt : parse_hex(word);
+    auto address = escaped ? std::nullopt : parse_hex(word);
+    if (!escaped && !address) address = session.target().symbols().address(word); // init_task
     if (address && add_if([&](const Task& task) { return task.address == *address; })) return;
     const bool known = std::any_of(all.begin(), all.end(), [&](const Task& task) { return task.comm == name; });
     if (!known) throw UsageError(fmt::format("unknown argument: \"{}\": neither a task nor a selector nor a command", word));

@@ -2,6 +2,7 @@
 // help: pages made of the rows of the commands.
 #include "commands/help.hpp"
 #include "commands/alias.hpp"
+#include "commands/help_state.hpp"
 #include "commands/session.hpp"
 #include <algorithm>
 #include <fmt/format.h>
@@ -102,6 +103,8 @@ std::string all_pages() {
 }
 
 void run(Session& session, const Invocation& invocation) {
+    for (const auto& [letter, argument] : invocation.options) show_state(session, letter);
+    if (!invocation.options.empty()) return;
     if (invocation.operands.empty()) return session.report().text(help_overview());
     for (const std::string& topic : invocation.operands) {
         std::string page = help_topic(topic);
@@ -158,14 +161,39 @@ std::string help_overview() {
                   "For what is shown:  \"help output\"\nFor everything:     \"help all\"";
 }
 
+namespace {
+
+constexpr Option options[] = {
+    {"a", "", ArgumentKind::none, "aliases"},
+    {"B", "", ArgumentKind::none, "this binary"},
+    {"D", "", ArgumentKind::none, "the dump file: its notes and its vmcoreinfo"},
+    {"n", "", ArgumentKind::none, "as -D"},
+    {"k", "", ArgumentKind::none, "the kernel"},
+    {"K", "", ArgumentKind::none, "the kernel and its modules"},
+    {"m", "", ArgumentKind::none, "the machine"},
+    {"o", "", ArgumentKind::none, "where types come from"},
+    {"p", "", ArgumentKind::none, "the session"},
+    {"r", "", ArgumentKind::none, "registers of the CPUs, from the dump's notes"},
+    {"s", "", ArgumentKind::none, "where symbols come from"},
+    {"t", "", ArgumentKind::none, "the table of tasks"},
+    {"T", "", ArgumentKind::none, "the table of tasks, and all of them"},
+    {"v", "", ArgumentKind::none, "memory"},
+    {"V", "", ArgumentKind::none, "memory, range by range"},
+    {"z", "", ArgumentKind::none, "what these letters show"},
+};
+
+} // namespace
+
 extern const Command help_command;
 const Command help_command = {
     .name = "help",
     .summary = "how to use kcrash",
-    .synopsis = "[command | all | input | output]...",
+    .synopsis = "[command | all | input | output]... | -[aBDnkKmoprstTvVz]",
+    .options = options,
     .operands = ArgumentKind::command,
     .needs = needs_nothing,
     .help = R"(Without arguments, lists the commands. With the name of a command or an alias, shows its page.
+The options show the state of kcrash, for whoever looks into a strange dump.
 
 EXAMPLES
     kcrash> help bt

@@ -30,8 +30,8 @@ void run(Session& session, const Invocation& invocation) {
     if (line == "repeat" || line.starts_with("repeat ")) throw UsageError("repeat cannot repeat itself");
     for (;;) {
         const bool ok = session.execute ? session.execute(line) : session.run(line);
-        if (ok) pause(seconds);
-        if (interrupt_requested || session.leave) return; // that is how it is meant to end
+        if (ok && !session.output_closed) pause(seconds);
+        if (interrupt_requested || session.leave || session.output_closed) return; // that is how it is meant to end
         if (!ok) throw Error("the command failed");
     }
 }

@@ -85,13 +85,14 @@ bool Session::run(std::string_view line) {
 
 bool Session::run_command(const Command& command, std::string_view line) {
     bool ok = false;
+    output_closed = false;
     report_->begin_command(line, command.name);
     try {
         check_needs(command);
         command.run(*this, parse_invocation(command, line));
         ok = report_->errors() == 0;
     } catch (const OutputClosed&) {
-        ok = true;
+        ok = output_closed = true;
     } catch (const std::bad_alloc&) {
         report_->note(Severity::error, "out of memory");
     } catch (const std::logic_error& error) {
@@ -102,6 +103,7 @@ bool Session::run_command(const Command& command, std::string_view line) {
     try {
         report_->end_command(ok);
     } catch (const OutputClosed&) { // what could be said was said
+        output_closed = true;
     } catch (const std::exception& error) {
         ok = false;
         report_->note(Severity::error, error.what());

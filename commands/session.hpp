@@ -58,6 +58,7 @@ public:
     bool minimal = false;
     bool leave = false;                // exit was asked for
     unsigned failed_commands = 0;
+    bool output_closed = false;        // the reader of the last command's output went away before its end
 
     // ---- words, the same for all commands; all throw UsageError with crash's wording
     const Task& task(std::string_view word) const;                    // pid, hex pid or task address

@@ -40,7 +40,10 @@ const Task* Session::find_task(std::string_view word) const {
     if (const auto pid = parse_number(word); pid && decimal && *pid <= INT32_MAX)
         if (const auto found = tasks().by_pid(static_cast<int64_t>(*pid)); !found.empty()) return found.front();
     const auto hex = parse_hex(word);
-    if (!hex) return nullptr;
+    if (!hex) {
+        const auto symbol = target().symbols().address(word); // init_task
+        return symbol ? tasks().by_address(*symbol) : nullptr;
+    }
     if (const Task* task = tasks().by_address(*hex)) return task;
     if (*hex > INT32_MAX) return nullptr;
     const auto found = tasks().by_pid(static_cast<int64_t>(*hex));
