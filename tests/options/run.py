@@ -6,7 +6,8 @@
 
 options.tsv: command, letter, case line, judge, plain line (the command's name when it is left out), between tabs. The judge is
 who says what is right: guest (the guest's own truth), peer (crash 9.0.2), specification (documentation or the kernel's source).
-With "/refused" behind it the option makes no sense on this dump, and the message must say so. letters.txt lists the letters of
+With "/refused" behind it the option makes no sense on this dump, and the message must say so; with "/same" it changes nothing
+on a 64-bit machine, as in crash. letters.txt lists the letters of
 crash; one without a row is a failure. {task:1} in a line becomes the address of the task with that pid.
 """
 import pathlib
@@ -64,11 +65,13 @@ def looks_refused(text, command):
 def check_row(count, row, plain, case):
     command, letter, line, judge, _ = row
     refused = judge.endswith("/refused")
-    if judge.removesuffix("/refused") not in JUDGES:
+    if judge.split("/")[0] not in JUDGES:
         return count.check(False, line, f"unknown judge {judge}")
     failed = looks_refused(case, command) and len(case.splitlines()) <= 4
     if failed != refused:
         return count.check(False, f"{line}: {'must be refused' if refused else 'fails'}", case[:500])
+    if judge.endswith("/same"):
+        return count.check(case == plain, f"{line}: must say the same as {row[4]}", case[:300])
     return count.check(case != plain and case.strip() != "", f"{line}: says the same as {row[4]}", case[:300])
 
 
