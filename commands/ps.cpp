@@ -73,6 +73,12 @@ public:
                                               policies_ ? "   POLICY  PRIO" : ""), true);
     }
 
+    // Signed: a deadline task has -1.
+    CellValue priority(const Task& task) const {
+        const auto value = load(target_, priority_, task.address);
+        return value ? CellValue{static_cast<int64_t>(*value)} : CellValue{Missing{"unreadable"}};
+    }
+
     void say(const Task& task) const {
         const MemoryUse use = task.mm ? memory_.read(task.kernel_thread() ? 0 : *task.mm) : MemoryUse{};
         const auto resident = use.resident();
@@ -96,7 +102,7 @@ public:
             {"active", task.active},
             {"kernel_thread", task.kernel_thread()},
             {"policy", policy_text(task)},
-            {"priority", policies_ ? cell_or_missing(load(target_, priority_, task.address)) : CellValue{Nothing{}}}};
+            {"priority", policies_ ? priority(task) : CellValue{Nothing{}}}};
         session_.report().record("task", layout(task), fields);
     }
 

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Do symbols and modules agree with the guest's /proc/kallsyms and /proc/modules?
+
+Every line of kallsyms: kcrash must have a symbol of that name at that address. Every module: name, size, address of its text.
+Absolute and per-cpu symbols are compared too: kallsyms gives the same numbers.
+"""
+import collections
+import re
+
+from guest import Guest
+
+LINE = re.compile(r"([0-9a-f]+) (\S) (\S+)(?:\s+\[(\S+)\])?$")
+
+
+def main():
+    guest = Guest()
+    theirs = collections.defaultdict(set)
+    for line in guest.text("kallsyms").splitlines():
+        found = LINE.match(line)
+        if found and int(found[1], 16):
+            theirs[found[4] or ""].add((int(found[1], 16), found[3]))
+    modules = [line.split() for line in guest.text("modules").splitlines()]
+    kernel, table, *rest = guest.ask(["sym -l", "mod", *[f"sym -m {m[0]}" for m in modules]])
+    ours = collections.defaultdict(set)
+    for document in (kernel, *rest):
+        for item in document["items"]:
+            for symbol in item.get("items", [item]):
+                if "address" in symbol and "name" in symbol:
+                    ours[symbol.get("module") or ""].add((int(symbol["address"], 16), symbol["name"]))
+    for module, wanted in theirs.items():
+        if module == "bpf" or module.startswith("__builtin"):
+            continue  # programs made at run time: kallsyms makes these names up
+        missing = wanted - ours[module]
+        guest.passed += len(wanted) - len(missing)
+        guest.failed += len(missing)
+        for address, name in sorted(missing)[:20]:
+            print(f"{name} [{module or 'kernel'}]: the guest has it at {address:#x}, kcrash has not")
+    rows = {row["name"]: row for row in table["items"] if "name" in row}
+    for name, size, *others in modules:
+        row = rows.get(name)
+        guest.check(f"module {name}: size", int(size), row and row["size"])
+        guest.check(f"module {name}: base", others[3], row and row["base"])
+    guest.check("the modules", sorted(m[0] for m in modules), sorted(rows))
+    guest.end()
+
+
+main()
