@@ -24,6 +24,7 @@ void set_kaslr(A& a, S& value) {
 
 void set_machine(A& a, S& value) {
     const size_t equals = value.find('=');
+    if (value.starts_with("vm=")) return a.notes.push_back("-m vm means nothing here: the dump tells its page tables");
     const auto number = equals == std::string::npos ? std::nullopt : parse_number(std::string_view(value).substr(equals + 1));
     if (!number) throw UsageError(fmt::format("-m {}: not NAME=VALUE, as in phys_base=0x1000000", value));
     a.target.machine[value.substr(0, equals)] = *number;
