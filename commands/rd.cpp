@@ -4,6 +4,7 @@
 #include "commands/task_space.hpp"
 #include "core/error.hpp"
 #include "core/interrupt.hpp"
+#include "kernel/slab.hpp"
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -26,6 +27,8 @@ struct Plan {
     bool ascii = true, swap = false;
     ByteOrder order = ByteOrder::little;
     Read read;
+    std::shared_ptr<const SlabAllocator> slabs; // -S and -SS
+    bool slab_addresses = false;                // -SS
 };
 
 std::string printable(std::span<const std::byte> bytes) {
@@ -53,6 +56,8 @@ std::string show(const Session& session, const Plan& plan, uint64_t value) {
     case Style::unsigned_decimal: return fmt::format("{:>{}}", value, decimal_width(plan.size, false));
     case Style::symbols:
         if (const std::string text = session.target().symbols().describe(value); !text.empty()) return fmt::format("{:<16}", text);
+        if (const std::string cache = plan.slabs ? slab_cache_name(*plan.slabs, value) : std::string{}; !cache.empty())
+            return fmt::format("{:<16}", plan.slab_addresses ? fmt::format("[{:x}:{}]", value, cache) : fmt::format("[{}]", cache));
         break;
     case Style::hex: break;
     }
@@ -181,6 +186,8 @@ void choose_style(const Invocation& invocation, const Target& target, Plan& plan
     if (invocation.has("D")) plan.style = Style::unsigned_decimal;
     if (invocation.has("s") || invocation.has("S") || invocation.has("SS")) {
         plan.style = Style::symbols;
+        plan.slab_addresses = invocation.has("SS");
+        if (plan.slab_addresses || invocation.has("S")) plan.slabs = std::make_shared<SlabAllocator>(target);
         plan.size = target.arch().word_size;
     }
     plan.ascii = !invocation.has("x");
