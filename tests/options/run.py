@@ -59,7 +59,7 @@ def resolve(options, sample, table):
 
 
 def looks_refused(text, command):
-    return re.search(rf"^(kcrash|{re.escape(command)}): ", text, re.M) is not None
+    return re.search(rf"^(kcrash|{re.escape(command)}): |^unknown command ", text, re.M) is not None
 
 
 def check_row(count, row, plain, case):
