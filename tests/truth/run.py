@@ -86,4 +86,5 @@ def main():
     return 1 if tally.counts[1] or not tally.counts[0] else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
