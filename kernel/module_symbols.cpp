@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "symbols/symbol_image.hpp"
 #include <algorithm>
+#include <cctype>
 #include <mutex>
 
 namespace kcrash {
@@ -85,7 +86,12 @@ private:
             const uint64_t address = wide ? load<uint64_t>(at + 8, order) : load<uint32_t>(at + 4, order);
             const uint64_t size = wide ? load<uint64_t>(at + 16, order) : load<uint32_t>(at + 8, order);
             const uint64_t section = wide ? load<uint16_t>(at + 6, order) : load<uint16_t>(at + 14, order);
-            const char type = i < types.size() ? static_cast<char>(types[i]) : static_cast<char>(at[wide ? 4 : 12]);
+            const auto info = static_cast<unsigned>(at[wide ? 4 : 12]);
+            char type = static_cast<char>(info);
+            if (i < types.size()) { // a letter in lower case; binding and all are as the compiler wrote them
+                type = static_cast<char>(types[i]);
+                if (info >> 4 != 0) type = static_cast<char>(std::toupper(static_cast<unsigned char>(type)));
+            }
             if (section == 0 || name >= names.size()) continue;
             const char* start = reinterpret_cast<const char*>(names.data()) + name;
             const std::string_view text(start, strnlen(start, std::min(names.size() - name, longest_name)));

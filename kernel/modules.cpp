@@ -109,9 +109,9 @@ private:
     }
 
     // False when the range cannot be: then nothing of it is believed.
-    bool add_range(uint64_t base, uint64_t begin, uint64_t end, char kind) {
+    bool add_range(uint64_t base, uint64_t begin, uint64_t end, char kind, std::string_view name = {}) {
         if (!base || end <= begin || end > largest_module || base + end < base) return false;
-        module_.ranges.push_back({base + begin, base + end, kind});
+        module_.ranges.push_back({base + begin, base + end, kind, name});
         return true;
     }
 
@@ -139,7 +139,7 @@ private:
             const uint64_t at = layout_.mem->offset + static_cast<uint64_t>(*index) * layout_.memory_stride;
             const uint64_t base = value(layout_.memory_base, at).value_or(0), size = value(layout_.memory_size, at).value_or(0);
             const auto& [name, kind] = layout_.kinds[i];
-            if (!add_range(base, 0, size, kind)) continue;
+            if (!add_range(base, 0, size, kind, name.substr(4))) continue;
             if (name == "MOD_TEXT") module_.base = base;
             if (!name.starts_with("MOD_INIT")) module_.size += size;
         }

@@ -6,21 +6,27 @@
 
 namespace kcrash {
 
-std::optional<Taint> read_taint(const Target& target) {
-    const auto symbol = target.symbol_address("tainted_mask");
-    Taint taint;
-    if (!symbol || target.kernel().try_load(VirtualAddress(*symbol), taint.mask) != Fault::none) return std::nullopt;
+std::string taint_letters(const Target& target, uint64_t mask) {
+    std::string letters;
     // Linux 7fd8329ba502 ("taint/module: Clean up global and module taint flags handling"), v4.10.
     const auto flags = target.symbol_address("taint_flags");
     const auto letter = target.try_member("taint_flag", {"c_true"});
     const Type* type = target.types().find(TypeKind::structure, "taint_flag");
-    if (!flags || !letter || !type) return taint;
+    if (!flags || !letter || !type) return letters;
     for (unsigned bit = 0; bit < 64; ++bit) {
-        if (!(taint.mask >> bit & 1)) continue;
+        if (!(mask >> bit & 1)) continue;
         char c = '?';
         if (target.kernel().try_load(VirtualAddress(*flags + bit * type->size + letter->offset), c) != Fault::none) c = '?';
-        taint.letters += c;
+        letters += c;
     }
+    return letters;
+}
+
+std::optional<Taint> read_taint(const Target& target) {
+    const auto symbol = target.symbol_address("tainted_mask");
+    Taint taint;
+    if (!symbol || target.kernel().try_load(VirtualAddress(*symbol), taint.mask) != Fault::none) return std::nullopt;
+    taint.letters = taint_letters(target, taint.mask);
     return taint;
 }
 

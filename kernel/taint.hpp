@@ -10,6 +10,8 @@ struct Taint {
     uint64_t mask = 0;
     std::string letters; // of the bits that are set; empty when this kernel does not tell them
 };
+// The letters of a mask's bits, as the kernel names them; empty when this kernel does not tell them.
+std::string taint_letters(const Target& target, uint64_t mask);
 // Nothing when it cannot be read.
 std::optional<Taint> read_taint(const Target& target);
 

@@ -51,12 +51,14 @@ public:
     const TargetOptions& options() const { return options_; }
     uint64_t kernel_offset() const { return kernel_offset_; } // KASLR: run-time minus link address, bytes
     const std::vector<std::string>& warnings() const { return warnings_; }
+    const ElfFile* elf() const { return elf_.get(); } // vmlinux; null: none
     const std::string& vmlinux_path() const { return options_.vmlinux; }
 
     // Snapshots: a reference is good until the next load_module() call, which only happens between commands.
     const Symbols& symbols() const { return *symbols_; }
     const Types& types() const { return *types_; }
-    void load_module(std::string_view name, const std::string& object_file); // mod -s; LookupError, FileError
+    // mod -s; empty object_file: search for it. LookupError, FileError
+    void load_module(std::string_view name, const std::string& object_file, bool list_sections = false);
     void unload_module(std::string_view name);                               // mod -d
     std::vector<std::string> module_search_path() const; // --mod, debug folders, the folder of vmlinux
 

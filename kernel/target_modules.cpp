@@ -32,7 +32,7 @@ std::vector<std::string> Target::module_search_path() const {
     return places;
 }
 
-void Target::load_module(std::string_view name, const std::string& object_file) {
+void Target::load_module(std::string_view name, const std::string& object_file, bool list_sections) {
     std::vector<LoadedModule> modules = symbols_->modules();
     LoadedModule& module = modules[index_of(modules, name)];
     std::string path = object_file;
@@ -54,6 +54,9 @@ void Target::load_module(std::string_view name, const std::string& object_file) 
     if (symbols->size() == 0) throw FileError(fmt::format("{}: has no symbols of module {}", path, name));
     module.symbols = std::move(symbols);
     module.object_file = path;
+    module.list_sections = list_sections;
+    for (LoadedModule::Section& section : module.sections)
+        if (const ElfSection* in_file = file->section(section.name)) section.size = in_file->size;
     replace_modules(std::move(modules), name);
 }
 
@@ -62,6 +65,7 @@ void Target::unload_module(std::string_view name) {
     LoadedModule& module = modules[index_of(modules, name)];
     if (module.object_file.empty()) return;
     module.object_file.clear();
+    module.list_sections = false;
     module.symbols = module.own_symbols;
     replace_modules(std::move(modules), name);
 }

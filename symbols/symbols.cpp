@@ -40,8 +40,6 @@ std::optional<Symbol> containing_in(const SymbolTable& table, uint64_t address, 
     return std::nullopt;
 }
 
-char kind_of(const LoadedModule::Range& range) { return range.kind; }
-
 } // namespace
 
 Symbols::Symbols(std::shared_ptr<const SymbolTable> kernel, std::vector<LoadedModule> modules)
@@ -92,12 +90,11 @@ std::optional<SymbolMatch> Symbols::containing(uint64_t address) const {
     if (address >= kernel_begin_ && address < kernel_end_) {
         symbol = containing_in(*kernel_, address, kernel_end_);
     } else if ((module = module_of(address)) != nullptr && module->symbols) {
-        uint64_t end = address;
-        for (const LoadedModule::Range& range : module->ranges)
-            if (address >= range.begin && address < range.end) end = range.end;
-        symbol = containing_in(*module->symbols, address, end);
-        // A symbol of another range of the module does not reach into this one.
-        if (symbol && module_of(symbol->address) != module) symbol.reset();
+        for (const LoadedModule::Range& range : module->ranges) {
+            if (address < range.begin || address >= range.end) continue;
+            symbol = containing_in(*module->symbols, address, range.end);
+            if (symbol && symbol->address < range.begin) symbol.reset(); // text does not reach into data
+        }
     }
     if (!symbol) return std::nullopt;
     return SymbolMatch{*symbol, module, address - symbol->address};
@@ -118,7 +115,7 @@ bool Symbols::is_text(uint64_t address) const {
         std::upper_bound(ranges_.begin(), ranges_.end(), address, [](uint64_t value, const auto& entry) { return value < entry.first.begin; });
     if (above == ranges_.begin()) return false;
     const LoadedModule::Range& range = std::prev(above)->first;
-    return address < range.end && (kind_of(range) == 't' || kind_of(range) == 'i');
+    return address < range.end && (range.kind == 't' || range.kind == 'i');
 }
 
 std::optional<uint64_t> Symbols::address(std::string_view name) const {

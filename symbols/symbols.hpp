@@ -35,18 +35,20 @@ public:
 struct LoadedModule {
     std::string name;
     uint64_t address = 0;                           // of its struct module
-    struct Range { uint64_t begin, end; char kind; }; // run-time addresses; kind 't' text 'd' data 'r' rodata 'i' init
+    struct Range { uint64_t begin, end; char kind; std::string_view name = {}; }; // run-time addresses; kind 't' text 'd' data 'r' rodata 'i' init
+                                                    // text; name "RO_AFTER_INIT", empty where a module is one piece
     std::vector<Range> ranges;
     uint64_t base = 0;                              // start of its core text, as mod prints it
     uint64_t size = 0;                              // bytes of core, as mod prints it
     std::vector<std::byte> build_id;                // empty: unknown
-    struct Section { std::string name; uint64_t address; };
+    struct Section { std::string name; uint64_t address, size = 0; }; // size: bytes; 0: not told, before a file is loaded
     std::vector<Section> sections;                  // from sect_attrs; empty when the kernel does not keep them
     uint64_t percpu = 0, percpu_size = 0;           // module.percpu: run-time base and bytes
     uint64_t taints = 0;                            // bits
     std::shared_ptr<const SymbolTable> symbols;     // never null once gathered; may be empty
     std::shared_ptr<const SymbolTable> own_symbols; // those that the dump has: what `symbols` was before an object file was loaded
     std::string object_file;                        // loaded .ko or .ko.debug; empty: symbols come from the dump's kallsyms
+    bool list_sections = false;                     // mod -g: sym -m shows where sections start and end
 };
 
 // A symbol with the module it is from; module is null for the kernel proper.
