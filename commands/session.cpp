@@ -127,6 +127,7 @@ void Session::check_needs(const Command& command) const {
 std::string Session::with_verb(std::string_view line) const {
     if (!target_) return {};
     const std::string_view word = first_word(line);
+    if (word.starts_with("p/")) return fmt::format("p {}", line.substr(1)); // gdb's p/x
     const std::string_view name = word.substr(0, word.find_first_of(".[-+:>"));
     if (name.empty()) return {};
     const Types& types = target_->types();

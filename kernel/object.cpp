@@ -65,6 +65,12 @@ Object Object::of_integer(const Target& target, const Type* type, uint64_t value
 
 const AddressSpace& Object::space() const { return space_ ? *space_ : target_->kernel(); }
 
+Object Object::in_space(const AddressSpace* space) const {
+    Object made = *this;
+    made.space_ = space;
+    return made;
+}
+
 Object Object::operator[](std::string_view member) const {
     const Type* bare = strip(type_);
     if (bare->kind == TypeKind::pointer) return dereference()[member];

@@ -26,7 +26,10 @@ public:
     bool has_address() const { return bytes_ == nullptr; }
     uint64_t address() const { return address_; } // meaningful when has_address()
     const AddressSpace& space() const;
+    Object in_space(const AddressSpace* space) const;    // the same, but pointers lead into another space; null: the kernel's
     const Target& target() const { return *target_; }
+    uint32_t bit_offset() const { return bit_offset_; } // of a bit-field, from address()
+    uint32_t bit_size() const { return bit_size_; }     // 0: not a bit-field
     const std::string& path() const { return path_; } // for messages: "task_struct.mm"
 
     // A member by path ("se.avg.load_avg", "bits[0]"); through a pointer it dereferences first, as -> does.

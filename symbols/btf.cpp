@@ -376,20 +376,30 @@ void BtfSource::index_kind(unsigned kind, Index& index) const {
         if (const Record r = record(id); r.kind == kind) index.try_emplace(string(r.name), id);
 }
 
-std::optional<int64_t> BtfSource::enumerator(std::string_view name) const {
+uint32_t BtfSource::enum_with(std::string_view enumerator) const {
     std::call_once(enumerators_once_, [this] {
         for (uint32_t id = first_id_; id < end_id(); ++id) {
             const Record r = record(id);
             if (r.kind != kind_enum && r.kind != kind_enum64) continue;
-            for (uint32_t i = 0; i < r.count; ++i) {
-                const Enumerator e = enumerator_at(r, i);
-                enumerators_.try_emplace(e.name, e.value);
-            }
+            for (uint32_t i = 0; i < r.count; ++i) enumerators_.try_emplace(enumerator_at(r, i).name, id);
         }
     });
-    const auto found = enumerators_.find(name);
-    if (found == enumerators_.end()) return std::nullopt;
-    return found->second;
+    const auto found = enumerators_.find(enumerator);
+    return found == enumerators_.end() ? 0 : found->second;
+}
+
+std::optional<int64_t> BtfSource::enumerator(std::string_view name) const {
+    const uint32_t id = enum_with(name);
+    if (!id) return std::nullopt;
+    const Record r = record(id);
+    for (uint32_t i = 0; i < r.count; ++i)
+        if (const Enumerator e = enumerator_at(r, i); e.name == name) return e.value;
+    return std::nullopt;
+}
+
+const Type* BtfSource::enumeration_of(std::string_view enumerator) const {
+    const uint32_t id = enum_with(enumerator);
+    return id ? type(id) : nullptr;
 }
 
 void BtfSource::each(const std::function<bool(const Type&)>& visit) const {

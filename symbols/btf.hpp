@@ -53,6 +53,7 @@ public:
     const Type* of_function(std::string_view name) const override;
     void each(const std::function<bool(const Type&)>& visit) const override;
     std::optional<int64_t> enumerator(std::string_view name) const override;
+    const Type* enumeration_of(std::string_view enumerator) const override;
     std::string_view source() const override { return name_; }
     uint32_t end_id() const { return first_id_ + static_cast<uint32_t>(offsets_.size()); }
     const Type* type(uint32_t id) const; // FileError for a number beyond the last
@@ -79,6 +80,7 @@ private:
     uint32_t find_id(TypeKind kind, std::string_view name) const;
     const Type* definition_of(std::string_view name, bool is_union, unsigned depth) const;
     using Index = std::unordered_map<std::string_view, uint32_t>;
+    uint32_t enum_with(std::string_view enumerator) const; // 0: none
     void index_kind(unsigned kind, Index& index) const;
 
     std::string name_;
@@ -99,8 +101,7 @@ private:
     mutable std::unique_ptr<std::atomic<const Type*>[]> made_; // by id - first_id_; null: not yet
 
     mutable std::once_flag variables_once_, functions_once_, enumerators_once_;
-    mutable Index variables_, functions_;
-    mutable std::unordered_map<std::string_view, int64_t> enumerators_;
+    mutable Index variables_, functions_, enumerators_; // enumerators_: the enum that has it
 };
 
 } // namespace kcrash

@@ -81,7 +81,11 @@ std::string take_qualifiers(const Type*& type) {
     return text;
 }
 
-bool binds_loosely(const Type* type) { return type && (type->kind == TypeKind::array || type->kind == TypeKind::function); }
+// Brackets and parentheses bind before a star: a pointer to these needs parentheses of its own.
+bool binds_loosely(const Type* type) {
+    type = skip(type, false);
+    return type && (type->kind == TypeKind::array || type->kind == TypeKind::function);
+}
 
 std::string parameters(const Type& function, unsigned depth);
 

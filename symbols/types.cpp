@@ -49,6 +49,12 @@ std::optional<int64_t> Types::enumerator(std::string_view name) const {
     return std::nullopt;
 }
 
+const Type* Types::enumeration_of(std::string_view name) const {
+    for (const auto& source : sources_)
+        if (const Type* found = source->enumeration_of(name)) return found;
+    return nullptr;
+}
+
 const Type* Types::pointer_to(const Type* target) const {
     const std::lock_guard lock(made_->mutex);
     auto& slot = made_->pointers[target];

@@ -23,6 +23,8 @@ public:
     virtual void each(const std::function<bool(const Type&)>& visit) const = 0;
     // The value of an enumerator by name ("PG_slab"), whichever enum it is in.
     virtual std::optional<int64_t> enumerator(std::string_view name) const = 0;
+    // The enum that has it; null: not told by this source.
+    virtual const Type* enumeration_of(std::string_view) const { return nullptr; }
     virtual std::string_view source() const = 0; // "BTF", "DWARF of FILE"
 };
 
@@ -38,6 +40,7 @@ public:
     const Type* of_variable(std::string_view name) const;
     const Type* of_function(std::string_view name) const;
     std::optional<int64_t> enumerator(std::string_view name) const;
+    const Type* enumeration_of(std::string_view enumerator) const; // null: unknown
     // "struct task_struct", "task_struct" (struct, union, typedef, enum in that order), "unsigned long", "struct page *",
     // "int [4]". Null when unknown. Pointer and array types that it makes are owned by Types.
     const Type* parse(std::string_view text) const;

@@ -130,7 +130,7 @@ public:
             if (!keys_[i].empty()) fields.push_back({keys_[i], std::move(cells[i])});
         record(table_kind_, {}, fields);
     }
-    void value(const ValueTree& tree, std::string_view) override {
+    void value(const ValueTree& tree, std::string_view, std::string_view, unsigned) override {
         unreadable_ += count_missing(tree);
         item();
         buffer_ += "{\"kind\":\"value\",\"name\":" + quote(tree.name) + ",\"type\":" + quote(tree.type) + ",\"value\":";

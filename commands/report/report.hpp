@@ -54,7 +54,8 @@ public:
     // `before` of the first column is not printed unless it is something else than the default. Trailing blanks are cut.
     virtual void table(std::string_view kind, std::span<const Column> columns) = 0;
     virtual void row(std::vector<CellValue> cells, std::string_view suffix_text = {}) = 0; // one cell for each column
-    virtual void value(const ValueTree& tree, std::string_view prefix = {}) = 0; // prefix: "$1 = " or "jiffies = $2 = "
+    // Around its C text stand prefix ("jiffies = $2 = ") and suffix (","). Its lines but the first are indented by `indent`.
+    virtual void value(const ValueTree& tree, std::string_view prefix = {}, std::string_view suffix = {}, unsigned indent = 0) = 0;
     // Text that has no structure (a help page, a blank line between groups). JSON: {"kind":"text"} unless `only_text`.
     virtual void text(std::string_view text, bool only_text = false) = 0;
     // The message without the command's name: the renderer prefixes it ("kmem: warning: ..."). Severity::error makes the

@@ -35,10 +35,10 @@ public:
         }
         columns_line(texts, suffix);
     }
-    void value(const ValueTree& tree, std::string_view prefix) override {
+    void value(const ValueTree& tree, std::string_view prefix, std::string_view suffix, unsigned indent) override {
         columns_ = {};
         unreadable_ += count_missing(tree);
-        line(escape(prefix, true) + render_c(tree));
+        line(escape(prefix, true) + render_c(tree, indent) + escape(suffix));
     }
     void text(std::string_view text, bool) override {
         columns_ = {};
