@@ -13,6 +13,16 @@ from guest import Guest
 LINE = re.compile(r"([0-9a-f]+) (\S) (\S+)(?:\s+\[(\S+)\])?$")
 
 
+def elsewhere(guest, missing):
+    """Those of them that sym knows by name: per-cpu symbols of a module lie outside of the parts that sym -m lists."""
+    some = sorted(missing)[:100]
+    known = set()
+    for symbol, document in zip(some, guest.ask([f"sym {name}" for _, name in some]) if some else []):
+        if any(item.get("name") == symbol[1] and int(item["address"], 16) == symbol[0] for item in document["items"]):
+            known.add(symbol)
+    return known
+
+
 def main():
     guest = Guest()
     theirs = collections.defaultdict(set)
@@ -23,15 +33,13 @@ def main():
     modules = [line.split() for line in guest.text("modules").splitlines()]
     kernel, table, *rest = guest.ask(["sym -l", "mod", *[f"sym -m {m[0]}" for m in modules]])
     ours = collections.defaultdict(set)
-    for document in (kernel, *rest):
-        for item in document["items"]:
-            for symbol in item.get("items", [item]):
-                if "address" in symbol and "name" in symbol:
-                    ours[symbol.get("module") or ""].add((int(symbol["address"], 16), symbol["name"]))
+    for module, document in zip(["", *(m[0] for m in modules)], (kernel, *rest)):
+        ours[module] = {(int(item["address"], 16), item["name"]) for item in document["items"] if item["kind"] == "symbol"}
     for module, wanted in theirs.items():
         if module == "bpf" or module.startswith("__builtin"):
             continue  # programs made at run time: kallsyms makes these names up
         missing = wanted - ours[module]
+        missing -= elsewhere(guest, missing)
         guest.passed += len(wanted) - len(missing)
         guest.failed += len(missing)
         for address, name in sorted(missing)[:20]:
