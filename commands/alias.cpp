@@ -9,9 +9,9 @@ namespace kcrash {
 namespace {
 
 constexpr BuiltinAlias builtin[] = {
-    {"man", "help"}, {"?", "help"}, {"quit", "q"}, {"sf", "set scroll off"}, {"sn", "set scroll on"}, {"hex", "set radix 16"},
-    {"dec", "set radix 10"}, {"g", "gdb"}, {"px", "p -x"}, {"pd", "p -d"}, {"for", "foreach"}, {"size", "*"},
-    {"dmesg", "log"}, {"lsmod", "mod"}, {"last", "ps -l"},
+    {"man", "help"},         {"?", "help"},           {"quit", "q"},    {"sf", "set scroll off"}, {"sn", "set scroll on"},
+    {"hex", "set radix 16"}, {"dec", "set radix 10"}, {"g", "gdb"},     {"px", "p -x"},           {"pd", "p -d"},
+    {"for", "foreach"},      {"size", "*"},           {"dmesg", "log"}, {"lsmod", "mod"},         {"last", "ps -l"},
 };
 
 constexpr Column columns[] = {{"origin", "ORIGIN", 7}, {"alias", "ALIAS", 8}, {"command", "COMMAND"}};
@@ -37,7 +37,8 @@ void run(Session& session, const Invocation& invocation) {
     std::string text;
     for (size_t i = 1; i < invocation.operands.size(); ++i) text += (i > 1 ? " " : "") + invocation.operands[i];
     if (name == "alias") throw UsageError("the alias command cannot be an alias");
-    if (find_command(name)) session.report().note(Severity::warning, fmt::format("{} is a command: \"\\{}\" still runs it", name, name));
+    if (find_command(name))
+        session.report().note(Severity::warning, fmt::format("{} is a command: \"\\{}\" still runs it", name, name));
     const bool is_builtin = alias_text(session, name).has_value() && !session.user_aliases.contains(name);
     if (!text.empty()) {
         session.user_aliases[name] = text;

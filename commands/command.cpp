@@ -35,7 +35,9 @@ Word take_word(std::string_view line, size_t& at) {
         if (c == ')' && depth > 0) --depth;
         if (c != '"' || depth > 0) word.text += c;
     }
-    if (quote) throw UsageError(fmt::format("a {} is not closed: {}", quote == '"' ? "double quote" : "single quote", line.substr(word.begin)));
+    if (quote)
+        throw UsageError(
+            fmt::format("a {} is not closed: {}", quote == '"' ? "double quote" : "single quote", line.substr(word.begin)));
     if (depth > 0) throw UsageError(fmt::format("a parenthesis is not closed: {}", line.substr(word.begin)));
     return word;
 }
@@ -60,7 +62,8 @@ const Option* option_at(const Command& command, std::string_view rest) {
 bool is_option_word(const Command& command, const Word& word) {
     if (word.quoted || word.text.size() < 2 || word.text[0] != '-') return false;
     const char first = word.text[1];
-    if (std::isdigit(static_cast<unsigned char>(first)) || first == '(') return option_at(command, std::string_view(word.text).substr(1));
+    if (std::isdigit(static_cast<unsigned char>(first)) || first == '(')
+        return option_at(command, std::string_view(word.text).substr(1));
     return true;
 }
 
@@ -97,7 +100,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     for (size_t i = 1; i <= a.size(); ++i)
         for (size_t j = 1; j <= b.size(); ++j) {
             cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
         }
     return cost[a.size()][b.size()];
 }

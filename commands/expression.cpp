@@ -2,8 +2,8 @@
 // Integer expressions by precedence climbing.
 #include "commands/expression.hpp"
 #include "core/error.hpp"
-#include <charconv>
 #include <cctype>
+#include <charconv>
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -20,12 +20,14 @@ struct Operator {
     std::string_view text;
     int precedence;
 };
-constexpr Operator operators[] = {{"<<", 4}, {">>", 4}, {"|", 1}, {"^", 2}, {"&", 3}, {"+", 5}, {"-", 5}, {"*", 6}, {"/", 6}, {"%", 6}};
+constexpr Operator operators[] = {{"<<", 4}, {">>", 4}, {"|", 1}, {"^", 2}, {"&", 3},
+                                  {"+", 5},  {"-", 5},  {"*", 6}, {"/", 6}, {"%", 6}};
 constexpr unsigned deepest = 100; // parentheses and signs inside each other
 
 class Evaluation {
 public:
-    Evaluation(std::string_view text, const std::function<std::optional<uint64_t>(std::string_view)>& resolve) : text_(text), resolve_(resolve) {}
+    Evaluation(std::string_view text, const std::function<std::optional<uint64_t>(std::string_view)>& resolve)
+        : text_(text), resolve_(resolve) {}
 
     uint64_t whole() {
         const uint64_t value = binary(1);
@@ -35,7 +37,9 @@ public:
     }
 
 private:
-    [[noreturn]] void fail(std::string_view why) const { throw UsageError(fmt::format("invalid expression: {}: {}", text_, why)); }
+    [[noreturn]] void fail(std::string_view why) const {
+        throw UsageError(fmt::format("invalid expression: {}: {}", text_, why));
+    }
     void blanks() {
         while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
     }
@@ -89,7 +93,9 @@ private:
     }
     uint64_t word() {
         const size_t begin = at_;
-        while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) || text_[at_] == '_' || text_[at_] == '.')) ++at_;
+        while (at_ < text_.size() &&
+               (std::isalnum(static_cast<unsigned char>(text_[at_])) || text_[at_] == '_' || text_[at_] == '.'))
+            ++at_;
         const std::string_view name = text_.substr(begin, at_ - begin);
         if (name.empty()) fail(fmt::format("unexpected \"{}\"", text_.substr(begin)));
         const auto value = resolve_(name);

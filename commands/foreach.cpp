@@ -25,7 +25,8 @@ template <size_t N> bool one_of(std::string_view word, const std::string_view (&
 class Pattern {
 public:
     explicit Pattern(const std::string& text) {
-        if (regcomp(&compiled_, text.c_str(), REG_EXTENDED | REG_NOSUB) != 0) throw UsageError(fmt::format("invalid regular expression: {}", text));
+        if (regcomp(&compiled_, text.c_str(), REG_EXTENDED | REG_NOSUB) != 0)
+            throw UsageError(fmt::format("invalid regular expression: {}", text));
     }
     ~Pattern() { regfree(&compiled_); }
     Pattern(const Pattern&) = delete;
@@ -38,12 +39,12 @@ private:
 
 // What foreach was told: which tasks, which commands, what each of them gets.
 struct Plan {
-    std::set<uint64_t> named;       // addresses of tasks chosen by pid, address, name or pattern
+    std::set<uint64_t> named; // addresses of tasks chosen by pid, address, name or pattern
     bool any_named = false;
     std::set<std::string> states;
     bool kernel = false, user = false, leaders = false, active = false;
     std::vector<const Command*> commands;
-    std::string arguments;          // options and operands, for all commands
+    std::string arguments; // options and operands, for all commands
 };
 
 void choose_named(const Session& session, const std::string& word, Plan& plan) {
@@ -81,7 +82,8 @@ void choose_command(const std::string& word, Plan& plan) {
 
 // A word with blanks goes back between double quotes, so that the command sees it as one.
 std::string requoted(const std::string& word) {
-    return word.find_first_of(" \t") == std::string::npos || word.front() == '(' || word.front() == '\'' ? word : "\"" + word + "\"";
+    return word.find_first_of(" \t") == std::string::npos || word.front() == '(' || word.front() == '\'' ? word
+                                                                                                         : "\"" + word + "\"";
 }
 
 Plan make_plan(const Session& session, const std::vector<std::string>& words) {
@@ -96,7 +98,8 @@ Plan make_plan(const Session& session, const std::vector<std::string>& words) {
         else if (word == "gleader") plan.leaders = true;
         else if (word == "active") plan.active = true;
         else if (one_of(word, state_words)) plan.states.insert(word);
-        else if (word.starts_with('-')) throw UsageError(fmt::format("{} stands before the command it is for\n{}", word, usage(*find_command("foreach"))));
+        else if (word.starts_with('-'))
+            throw UsageError(fmt::format("{} stands before the command it is for\n{}", word, usage(*find_command("foreach"))));
         else choose_named(session, word, plan);
     }
     if (plan.kernel && plan.user) throw UsageError("user and kernel exclude each other");
@@ -120,7 +123,8 @@ Invocation invocation_for(const Command& command, const std::string& arguments, 
 }
 
 // A command that knows the current task only: each task becomes the current one, under its header.
-void run_one_by_one(Session& session, const Command& command, const std::string& arguments, const std::vector<const Task*>& tasks) {
+void run_one_by_one(Session& session, const Command& command, const std::string& arguments,
+                    const std::vector<const Task*>& tasks) {
     const uint64_t before = session.current().address;
     const Invocation invocation = parse_invocation(command, fmt::format("{}{}", command.name, arguments));
     bool first = true;
@@ -135,9 +139,7 @@ void run_one_by_one(Session& session, const Command& command, const std::string&
         } catch (const Interrupted&) {
             session.set_current(*session.tasks().by_address(before));
             throw;
-        } catch (const OutputClosed&) {
-            throw;
-        } catch (const Error& error) {
+        } catch (const OutputClosed&) { throw; } catch (const Error& error) {
             session.report().note(Severity::error, error.what());
         }
         session.report().end();
@@ -173,7 +175,8 @@ extern const Command foreach_command;
 const Command foreach_command = {
     .name = "foreach",
     .summary = "a command for each of many tasks",
-    .synopsis = "[pid | task | name | 'regex' | state | kernel | user | gleader | active]... command... [option]... [argument]...",
+    .synopsis =
+        "[pid | task | name | 'regex' | state | kernel | user | gleader | active]... command... [option]... [argument]...",
     .operands = ArgumentKind::command,
     .needs = needs_target | needs_tasks,
     .help = R"(Runs bt, ps, set, task or vtop for each chosen task; without a selector, for all tasks.

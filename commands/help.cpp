@@ -130,7 +130,8 @@ std::string help_page(const Command& command) {
         size_t width = 0;
         for (const Option& option : command.options) width = std::max(width, option_spelling(option).size());
         text += "OPTIONS\n";
-        for (const Option& option : command.options) text += fmt::format("  {:<{}}  {}\n", option_spelling(option), width, option.help);
+        for (const Option& option : command.options)
+            text += fmt::format("  {:<{}}  {}\n", option_spelling(option), width, option.help);
         text += "\n";
     }
     text += "DESCRIPTION\n" + indented(description, "  ");
@@ -157,7 +158,8 @@ std::string help_overview() {
         for (size_t at = row; at < list.size(); at += rows) line += fmt::format("{:<{}}", list[at]->name, width);
         text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
     }
-    return text + "\nkcrash version: " KCRASH_VERSION "\n\nFor a command:      \"help COMMAND\"\nFor what to type:   \"help input\"\n"
+    return text + "\nkcrash version: " KCRASH_VERSION
+                  "\n\nFor a command:      \"help COMMAND\"\nFor what to type:   \"help input\"\n"
                   "For what is shown:  \"help output\"\nFor everything:     \"help all\"";
 }
 

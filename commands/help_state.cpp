@@ -35,8 +35,9 @@ void dump(Session& session) {
     say(session, "dump_level", info.dump_level ? CellValue{uint64_t{*info.dump_level}} : CellValue{Missing{"unknown"}});
     say(session, "max_frame", HexValue{info.max_frame});
     for (const Note& note : file.notes())
-        session.report().record("note", "                  note: {name}, type {type}, {size} bytes",
-                                {{"name", note.name}, {"type", HexValue{note.type}}, {"size", BytesValue{note.description.size()}}});
+        session.report().record(
+            "note", "                  note: {name}, type {type}, {size} bytes",
+            {{"name", note.name}, {"type", HexValue{note.type}}, {"size", BytesValue{note.description.size()}}});
     session.report().text("\n" + session.target().vmcoreinfo().text());
 }
 
@@ -56,7 +57,10 @@ void kernel_and_modules(Session& session) {
     for (const LoadedModule& module : session.target().symbols().modules())
         for (const LoadedModule::Range& range : module.ranges)
             session.report().record("module", "{name:>22}: {begin} - {end} {part}",
-                                    {{"name", module.name}, {"begin", AddressValue{range.begin}}, {"end", AddressValue{range.end}}, {"part", std::string(1, range.kind)}});
+                                    {{"name", module.name},
+                                     {"begin", AddressValue{range.begin}},
+                                     {"end", AddressValue{range.end}},
+                                     {"part", std::string(1, range.kind)}});
 }
 
 void machine(Session& session) {
@@ -64,7 +68,8 @@ void machine(Session& session) {
     say(session, "architecture", std::string(target.arch().name));
     say(session, "page_size", BytesValue{target.physical().page_size()});
     for (const auto& [name, value] : target.options().machine) say(session, name, HexValue{value});
-    for (const unsigned cpu : target.possible_cpus()) say(session, fmt::format("per_cpu_offset[{}]", cpu), AddressValue{target.per_cpu_offset(cpu)});
+    for (const unsigned cpu : target.possible_cpus())
+        say(session, fmt::format("per_cpu_offset[{}]", cpu), AddressValue{target.per_cpu_offset(cpu)});
 }
 
 void types(Session& session) {
@@ -97,16 +102,18 @@ void symbols(Session& session) {
     const Symbols& all = session.target().symbols();
     say(session, std::string(all.kernel().source()), uint64_t{all.kernel().size()});
     for (const LoadedModule& module : all.modules())
-        session.report().record("module", "{name:>22}: {symbols} from {from}",
-                                {{"name", module.name},
-                                 {"symbols", module.symbols ? CellValue{uint64_t{module.symbols->size()}} : CellValue{Missing{"none"}}},
-                                 {"from", module.symbols ? std::string(module.symbols->source()) : std::string("nowhere")}});
+        session.report().record(
+            "module", "{name:>22}: {symbols} from {from}",
+            {{"name", module.name},
+             {"symbols", module.symbols ? CellValue{uint64_t{module.symbols->size()}} : CellValue{Missing{"none"}}},
+             {"from", module.symbols ? std::string(module.symbols->source()) : std::string("nowhere")}});
 }
 
 void tasks(Session& session) {
     const Tasks& all = session.tasks();
     say(session, "tasks", uint64_t{all.all().size()});
-    say(session, "panic_task", all.panic_task() ? CellValue{AddressValue{all.panic_task()->address}} : CellValue{Missing{"unknown"}});
+    say(session, "panic_task",
+        all.panic_task() ? CellValue{AddressValue{all.panic_task()->address}} : CellValue{Missing{"unknown"}});
     say(session, "panic_cpu", all.panic_cpu() ? CellValue{uint64_t{*all.panic_cpu()}} : CellValue{Missing{"unknown"}});
     for (const unsigned cpu : session.target().possible_cpus())
         if (const Task* task = all.active_on(cpu)) say(session, fmt::format("active[{}]", cpu), AddressValue{task->address});
@@ -129,7 +136,8 @@ void memory(Session& session) {
 void memory_by_range(Session& session) {
     memory(session);
     for (const PhysicalRange& range : session.target().dump().memory())
-        session.report().record("range", "                 range: {begin} - {end}", {{"begin", AddressValue{range.begin.value}}, {"end", AddressValue{range.end.value}}});
+        session.report().record("range", "                 range: {begin} - {end}",
+                                {{"begin", AddressValue{range.begin.value}}, {"end", AddressValue{range.end.value}}});
 }
 
 struct State {
@@ -137,14 +145,34 @@ struct State {
     void (*show)(Session& session); // null: crash keeps something there that kcrash does not
 };
 constexpr State states[] = {
-    {"a", "aliases", aliases}, {"B", "this binary", build}, {"D", "the dump file, its notes and vmcoreinfo", dump}, {"n", "as -D", dump},
-    {"k", "the kernel", kernel}, {"K", "the kernel and its modules", kernel_and_modules}, {"m", "the machine", machine}, {"o", "where types come from", types},
-    {"p", "the session", program}, {"r", "registers of the CPUs, from the dump's notes", registers}, {"s", "where symbols come from", symbols},
-    {"t", "the table of tasks", tasks}, {"T", "the table of tasks, and all of them", tasks_and_contexts}, {"v", "memory", memory},
+    {"a", "aliases", aliases},
+    {"B", "this binary", build},
+    {"D", "the dump file, its notes and vmcoreinfo", dump},
+    {"n", "as -D", dump},
+    {"k", "the kernel", kernel},
+    {"K", "the kernel and its modules", kernel_and_modules},
+    {"m", "the machine", machine},
+    {"o", "where types come from", types},
+    {"p", "the session", program},
+    {"r", "registers of the CPUs, from the dump's notes", registers},
+    {"s", "where symbols come from", symbols},
+    {"t", "the table of tasks", tasks},
+    {"T", "the table of tasks, and all of them", tasks_and_contexts},
+    {"v", "memory", memory},
     {"V", "memory, range by range", memory_by_range},
-    {"b", "buffers", nullptr}, {"c", "caches of arguments", nullptr}, {"d", "devices", nullptr}, {"e", "extensions", nullptr}, {"f", "file systems", nullptr},
-    {"g", "gdb", nullptr}, {"h", "hash tables", nullptr}, {"H", "hash tables", nullptr}, {"L", "LKCD caches", nullptr}, {"M", "machine details", nullptr},
-    {"N", "networks", nullptr}, {"O", "offsets", nullptr}, {"x", "text caches", nullptr},
+    {"b", "buffers", nullptr},
+    {"c", "caches of arguments", nullptr},
+    {"d", "devices", nullptr},
+    {"e", "extensions", nullptr},
+    {"f", "file systems", nullptr},
+    {"g", "gdb", nullptr},
+    {"h", "hash tables", nullptr},
+    {"H", "hash tables", nullptr},
+    {"L", "LKCD caches", nullptr},
+    {"M", "machine details", nullptr},
+    {"N", "networks", nullptr},
+    {"O", "offsets", nullptr},
+    {"x", "text caches", nullptr},
 };
 
 } // namespace
@@ -153,7 +181,9 @@ void show_state(Session& session, std::string_view letter) {
     for (const State& state : states) {
         if (letter == "z" && state.show) say(session, fmt::format("-{}", state.letter), std::string(state.help));
         if (state.letter != letter) continue;
-        if (!state.show) throw UsageError(fmt::format("-{} means nothing here: kcrash keeps no table of {}; \"help -z\" lists what there is", letter, state.help));
+        if (!state.show)
+            throw UsageError(fmt::format("-{} means nothing here: kcrash keeps no table of {}; \"help -z\" lists what there is",
+                                         letter, state.help));
         return state.show(session);
     }
     if (letter != "z") throw UsageError(fmt::format("unknown option -{}; \"help -z\" lists them", letter));

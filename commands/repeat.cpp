@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // repeat: a command again and again.
-#include "commands/session.hpp"
 #include "commands/expression.hpp"
+#include "commands/session.hpp"
 #include "core/interrupt.hpp"
 #include <ctime>
 #include <fmt/format.h>
@@ -12,8 +12,7 @@ namespace {
 // Sleeps, and wakes up for Ctrl-C: nanosleep ends early on a signal.
 void pause(uint64_t seconds) {
     timespec left{static_cast<time_t>(seconds), 0};
-    while (!interrupt_requested && nanosleep(&left, &left) != 0) {
-    }
+    while (!interrupt_requested && nanosleep(&left, &left) != 0) {}
 }
 
 void run(Session& session, const Invocation& invocation) {
@@ -22,7 +21,8 @@ void run(Session& session, const Invocation& invocation) {
     if (line.starts_with('-')) {
         const size_t end = std::min(line.find(' '), line.size());
         const auto number = parse_number(line.substr(1, end - 1));
-        if (!number || *number > 86400) throw UsageError(fmt::format("{}: not a number of seconds\n{}", line.substr(0, end), usage(*find_command("repeat"))));
+        if (!number || *number > 86400)
+            throw UsageError(fmt::format("{}: not a number of seconds\n{}", line.substr(0, end), usage(*find_command("repeat"))));
         seconds = *number;
         line.remove_prefix(std::min(line.find_first_not_of(' ', end), line.size()));
     }

@@ -19,7 +19,8 @@ std::string_view first_word(std::string_view line) { return line.substr(0, line.
 
 } // namespace
 
-Session::Session(std::unique_ptr<Target> target, std::unique_ptr<Report> report) : target_(std::move(target)), report_(std::move(report)) {}
+Session::Session(std::unique_ptr<Target> target, std::unique_ptr<Report> report)
+    : target_(std::move(target)), report_(std::move(report)) {}
 Session::~Session() = default;
 
 Target& Session::target() const {
@@ -91,15 +92,11 @@ bool Session::run_command(const Command& command, std::string_view line) {
         check_needs(command);
         command.run(*this, parse_invocation(command, line));
         ok = report_->errors() == 0;
-    } catch (const OutputClosed&) {
-        ok = output_closed = true;
-    } catch (const std::bad_alloc&) {
+    } catch (const OutputClosed&) { ok = output_closed = true; } catch (const std::bad_alloc&) {
         report_->note(Severity::error, "out of memory");
     } catch (const std::logic_error& error) {
         report_->note(Severity::error, fmt::format("internal error: {}; please report it", error.what()));
-    } catch (const std::exception& error) {
-        report_->note(Severity::error, error.what());
-    }
+    } catch (const std::exception& error) { report_->note(Severity::error, error.what()); }
     try {
         report_->end_command(ok);
     } catch (const OutputClosed&) { // what could be said was said

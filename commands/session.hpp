@@ -13,16 +13,16 @@
 namespace kcrash {
 
 struct Settings {
-    unsigned radix = 10;          // 10 or 16
+    unsigned radix = 10; // 10 or 16
     bool scroll = true;
-    std::string pager;            // empty: less, or more, or $CRASHPAGER
-    unsigned print_max = 256;     // elements
+    std::string pager;        // empty: less, or more, or $CRASHPAGER
+    unsigned print_max = 256; // elements
     bool print_array = false;
     bool null_stop = false;
     bool refresh = true, redzone = true, offline_show = true, hash = true;
     std::string error = "default"; // "default", "redirect", or a file
     std::string edit = "emacs";
-    std::string output = "text";  // "text", "json"
+    std::string output = "text"; // "text", "json"
     std::string console = "(not assigned)";
     unsigned debug = 0;
     bool core = false, gdb = false;
@@ -41,31 +41,31 @@ public:
     ~Session();
 
     bool has_target() const { return target_ != nullptr; }
-    Target& target() const;            // UsageError when there is none
-    Tasks& tasks() const;              // gathered on first use
+    Target& target() const; // UsageError when there is none
+    Tasks& tasks() const;   // gathered on first use
     Report& report() const { return *report_; }
     // Replaces the report (redirection, pipes); gives back the old one.
     std::unique_ptr<Report> exchange_report(std::unique_ptr<Report> report);
 
     // The current task: the panic task at first; without one, the idle task of the lowest CPU.
-    const Task& current() const;       // Error when there are no tasks at all
+    const Task& current() const; // Error when there are no tasks at all
     void set_current(const Task& task);
-    void forget_tasks();               // after zero_excluded changed
+    void forget_tasks(); // after zero_excluded changed
 
     Settings settings;
     std::map<std::string, std::string, std::less<>> user_aliases; // name -> text
-    std::vector<HistoryValue> values;  // $1 is values[0]
+    std::vector<HistoryValue> values;                             // $1 is values[0]
     bool minimal = false;
-    bool leave = false;                // exit was asked for
+    bool leave = false; // exit was asked for
     unsigned failed_commands = 0;
-    bool output_closed = false;        // the reader of the last command's output went away before its end
+    bool output_closed = false; // the reader of the last command's output went away before its end
 
     // ---- words, the same for all commands; all throw UsageError with crash's wording
-    const Task& task(std::string_view word) const;                    // pid, hex pid or task address
-    uint64_t number(std::string_view word) const;                     // decimal, 0x, k/m/g suffix, (expression), all with a sign
-    uint64_t address(std::string_view word) const;                    // symbol, symbol+offset, hex (0x optional), (expression)
+    const Task& task(std::string_view word) const; // pid, hex pid or task address
+    uint64_t number(std::string_view word) const;  // decimal, 0x, k/m/g suffix, (expression), all with a sign
+    uint64_t address(std::string_view word) const; // symbol, symbol+offset, hex (0x optional), (expression)
     std::optional<uint64_t> try_address(std::string_view word) const;
-    std::vector<unsigned> cpus(std::string_view list) const;          // "1,3,5-7", "a", "all", "" = current's cpu
+    std::vector<unsigned> cpus(std::string_view list) const; // "1,3,5-7", "a", "all", "" = current's cpu
 
     // Runs one line: aliases, command, type or symbol without its verb. Returns false if it failed (already reported).
     // A leading backslash keeps aliases away. Knows no pipes and redirections: those are the shell's.

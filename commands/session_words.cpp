@@ -15,7 +15,8 @@ std::string alternatives(const Symbols& symbols, std::string_view word) {
     const SymbolTable& table = symbols.kernel();
     for (size_t i = 0; i < table.size() && names.size() < most; ++i) {
         const std::string_view name = table.at(i).name;
-        if (name.find(word) != std::string_view::npos && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+        if (name.find(word) != std::string_view::npos && std::find(names.begin(), names.end(), name) == names.end())
+            names.push_back(name);
     }
     if (names.empty()) return "  (none found)";
     std::string text;
@@ -91,7 +92,8 @@ std::optional<uint64_t> Session::try_address(std::string_view word) const {
 uint64_t Session::address(std::string_view word) const {
     if (const auto found = try_address(word)) return *found;
     if (!has_target()) throw UsageError(fmt::format("invalid address: {}", word));
-    throw LookupError(fmt::format("symbol not found: {}\npossible alternatives:\n{}", word, alternatives(target().symbols(), word)));
+    throw LookupError(
+        fmt::format("symbol not found: {}\npossible alternatives:\n{}", word, alternatives(target().symbols(), word)));
 }
 
 std::vector<unsigned> Session::cpus(std::string_view list) const {

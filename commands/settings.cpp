@@ -41,7 +41,8 @@ std::string show_scroll(const Session& session) {
 
 void set_scroll(Session& session, const std::string& value) {
     const bool names_pager = value == "less" || value == "more" || value == "CRASHPAGER";
-    if (value == "CRASHPAGER" && !std::getenv("CRASHPAGER")) throw UsageError("scroll CRASHPAGER: the environment has no CRASHPAGER");
+    if (value == "CRASHPAGER" && !std::getenv("CRASHPAGER"))
+        throw UsageError("scroll CRASHPAGER: the environment has no CRASHPAGER");
     if (names_pager) session.settings.pager = value;
     session.settings.scroll = names_pager || one_of("scroll", value, {"on", "off", "less", "more", "CRASHPAGER"}) == "on";
 }
@@ -53,7 +54,8 @@ void set_radix(Session& session, const std::string& value) {
 
 void set_scope(Session& session, const std::string& value) {
     const uint64_t address = value == "0" ? 0 : session.address(value);
-    if (address && !session.target().symbols().is_text(address)) throw UsageError(fmt::format("scope {}: not an address of code", value));
+    if (address && !session.target().symbols().is_text(address))
+        throw UsageError(fmt::format("scope {}: not an address of code", value));
     session.settings.scope = address;
 }
 
@@ -69,7 +71,9 @@ void set_zero_excluded(Session& session, const std::string& value) {
 
 void set_error(Session& session, const std::string& value) { session.settings.error = value; }
 
-[[noreturn]] void only_at_start(Session&, const std::string&) { throw UsageError("this is chosen when kcrash starts, on its command line"); }
+[[noreturn]] void only_at_start(Session&, const std::string&) {
+    throw UsageError("this is chosen when kcrash starts, on its command line");
+}
 
 std::string dump_files(const Session& session) {
     if (!session.has_target()) return "(none)";
@@ -78,37 +82,54 @@ std::string dump_files(const Session& session) {
     return list;
 }
 
-#define SWITCH(name, member) \
-    {name, "on|off", show_switch<&Settings::member>, [](Session& s, const std::string& v) { s.settings.member = switched(name, v); }}
+#define SWITCH(name, member)                                                                                                     \
+    {                                                                                                                            \
+        name, "on|off", show_switch<&Settings::member>,                                                                          \
+            [](Session& s, const std::string& v) { s.settings.member = switched(name, v); }                                      \
+    }
 
 const Variable table[] = {
     {"scroll", "on|off|less|more|CRASHPAGER", show_scroll, set_scroll},
-    {"radix", "10|16", [](const Session& s) { return fmt::format("{} ({})", s.settings.radix, s.settings.radix == 16 ? "hex" : "decimal"); }, set_radix},
+    {"radix", "10|16",
+     [](const Session& s) { return fmt::format("{} ({})", s.settings.radix, s.settings.radix == 16 ? "hex" : "decimal"); },
+     set_radix},
     SWITCH("refresh", refresh),
     {"print_max", "number", [](const Session& s) { return fmt::format("{}", s.settings.print_max); },
      [](Session& s, const std::string& v) { s.settings.print_max = count("print_max", v); }},
     SWITCH("print_array", print_array),
-    {"console", "device", [](const Session& s) { return s.settings.console; }, [](Session& s, const std::string& v) { s.settings.console = v; }},
+    {"console", "device", [](const Session& s) { return s.settings.console; },
+     [](Session& s, const std::string& v) { s.settings.console = v; }},
     {"debug", "number", [](const Session& s) { return fmt::format("{}", s.settings.debug); },
      [](Session& s, const std::string& v) { s.settings.debug = count("debug", v); }},
     SWITCH("core", core),
     SWITCH("hash", hash),
     SWITCH("silent", silent),
     {"edit", "vi|emacs", [](const Session& s) { return s.settings.edit; },
-     [](Session& s, const std::string& v) { s.settings.edit = one_of("edit", v, {"vi", "emacs"}); }},
-    {"namelist", "", [](const Session& s) { return s.has_target() && !s.target().vmlinux_path().empty() ? s.target().vmlinux_path() : "(none)"; }, only_at_start},
+     [](Session& s, const std::string& v) {
+         s.settings.edit = one_of("edit", v, {"vi", "emacs"});
+     }},
+    {"namelist", "",
+     [](const Session& s) { return s.has_target() && !s.target().vmlinux_path().empty() ? s.target().vmlinux_path() : "(none)"; },
+     only_at_start},
     {"dumpfile", "", dump_files, only_at_start},
-    {"zero_excluded", "on|off", [](const Session& s) { return on_off(s.has_target() && s.target().physical().zero_excluded()); }, set_zero_excluded},
+    {"zero_excluded", "on|off", [](const Session& s) { return on_off(s.has_target() && s.target().physical().zero_excluded()); },
+     set_zero_excluded},
     SWITCH("null-stop", null_stop),
     {"gdb", "on|off", show_switch<&Settings::gdb>,
-     [](Session&, const std::string& v) { if (switched("gdb", v)) throw UsageError("there is no gdb in this build"); }},
+     [](Session&, const std::string& v) {
+         if (switched("gdb", v)) throw UsageError("there is no gdb in this build");
+     }},
     {"scope", "text-address|0", show_scope, set_scope},
     {"offline", "show|hide", [](const Session& s) { return std::string(s.settings.offline_show ? "show" : "hide"); },
-     [](Session& s, const std::string& v) { s.settings.offline_show = one_of("offline", v, {"show", "hide"}) == "show"; }},
+     [](Session& s, const std::string& v) {
+         s.settings.offline_show = one_of("offline", v, {"show", "hide"}) == "show";
+     }},
     SWITCH("redzone", redzone),
     {"error", "default|redirect|FILE", [](const Session& s) { return s.settings.error; }, set_error},
     {"output", "text|json", [](const Session& s) { return s.settings.output; },
-     [](Session& s, const std::string& v) { s.settings.output = one_of("output", v, {"text", "json"}); }},
+     [](Session& s, const std::string& v) {
+         s.settings.output = one_of("output", v, {"text", "json"});
+     }},
 };
 #undef SWITCH
 

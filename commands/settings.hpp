@@ -7,7 +7,7 @@ namespace kcrash {
 
 struct Variable {
     std::string_view name;
-    std::string_view values;                          // for the help: "on|off"
+    std::string_view values; // for the help: "on|off"
     std::string (*show)(const Session& session);
     void (*assign)(Session& session, const std::string& value); // UsageError for what it cannot be
 };

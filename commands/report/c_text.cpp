@@ -10,8 +10,8 @@
 //         }},
 //       bits = {1, 0 <repeats 15 times>}
 //     }
-#include "commands/report/report.hpp"
 #include "commands/report/render.hpp"
+#include "commands/report/report.hpp"
 #include <fmt/format.h>
 
 namespace kcrash {

@@ -12,17 +12,30 @@
 
 namespace kcrash {
 
-struct Missing { std::string reason; };              // could not be read: shown in the cell, counted at the end
-struct AddressValue { uint64_t value; };             // text: bare hex as crash prints it; JSON "0xffff..."
-struct HexValue { uint64_t value; };                 // a number people read in hex: flags, masks; JSON "0x..." as an address
-struct BytesValue { uint64_t value; };               // a size in bytes
-struct NanosecondsValue { uint64_t value; };         // a time span
-struct SymbolValue { uint64_t address; std::string text; }; // "schedule+68"
-struct Nothing {};                                   // not applicable: text empty, JSON null
+struct Missing {
+    std::string reason;
+}; // could not be read: shown in the cell, counted at the end
+struct AddressValue {
+    uint64_t value;
+}; // text: bare hex as crash prints it; JSON "0xffff..."
+struct HexValue {
+    uint64_t value;
+}; // a number people read in hex: flags, masks; JSON "0x..." as an address
+struct BytesValue {
+    uint64_t value;
+}; // a size in bytes
+struct NanosecondsValue {
+    uint64_t value;
+}; // a time span
+struct SymbolValue {
+    uint64_t address;
+    std::string text;
+};                 // "schedule+68"
+struct Nothing {}; // not applicable: text empty, JSON null
 
 // Strings from the dump go in as they are: the renderer escapes them.
-using CellValue = std::variant<Nothing, Missing, bool, int64_t, uint64_t, double, std::string,
-                               AddressValue, HexValue, BytesValue, NanosecondsValue, SymbolValue>;
+using CellValue = std::variant<Nothing, Missing, bool, int64_t, uint64_t, double, std::string, AddressValue, HexValue, BytesValue,
+                               NanosecondsValue, SymbolValue>;
 
 struct Field {
     std::string_view key; // JSON member name; stable

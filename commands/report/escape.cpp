@@ -12,7 +12,10 @@ std::optional<std::pair<uint32_t, size_t>> decode(std::string_view bytes) {
     const auto byte = [&](size_t i) { return static_cast<uint8_t>(bytes[i]); };
     const uint8_t first = byte(0);
     if (first < 0x80) return std::pair{uint32_t{first}, size_t{1}};
-    const size_t length = first >= 0xf0 && first <= 0xf4 ? 4 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xc2 && first < 0xe0 ? 2 : 0;
+    const size_t length = first >= 0xf0 && first <= 0xf4  ? 4
+                          : first >= 0xe0 && first < 0xf0 ? 3
+                          : first >= 0xc2 && first < 0xe0 ? 2
+                                                          : 0;
     if (length == 0 || bytes.size() < length) return std::nullopt;
     uint32_t point = first & (0xffU >> (length + 1));
     for (size_t i = 1; i < length; ++i) {

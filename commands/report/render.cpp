@@ -18,14 +18,15 @@ std::string missing_text(const Missing& missing) {
 // The integer of a cell, for formats of numbers.
 std::optional<uint64_t> cell_integer(const CellValue& value) {
     return std::visit(Overload{
-        [](uint64_t v) -> std::optional<uint64_t> { return v; },
-        [](AddressValue v) -> std::optional<uint64_t> { return v.value; },
-        [](HexValue v) -> std::optional<uint64_t> { return v.value; },
-        [](BytesValue v) -> std::optional<uint64_t> { return v.value; },
-        [](NanosecondsValue v) -> std::optional<uint64_t> { return v.value; },
-        [](const SymbolValue& v) -> std::optional<uint64_t> { return v.address; },
-        [](const auto&) -> std::optional<uint64_t> { return std::nullopt; },
-    }, value);
+                          [](uint64_t v) -> std::optional<uint64_t> { return v; },
+                          [](AddressValue v) -> std::optional<uint64_t> { return v.value; },
+                          [](HexValue v) -> std::optional<uint64_t> { return v.value; },
+                          [](BytesValue v) -> std::optional<uint64_t> { return v.value; },
+                          [](NanosecondsValue v) -> std::optional<uint64_t> { return v.value; },
+                          [](const SymbolValue& v) -> std::optional<uint64_t> { return v.address; },
+                          [](const auto&) -> std::optional<uint64_t> { return std::nullopt; },
+                      },
+                      value);
 }
 
 // A cell that cannot be formatted as a number keeps the width of the number's format: "08x" -> ">8".
@@ -42,24 +43,26 @@ std::string width_only(std::string_view format) {
 
 std::string cell_text(const CellValue& value) {
     return std::visit(Overload{
-        [](Nothing) { return std::string(); },
-        [](const Missing& v) { return missing_text(v); },
-        [](bool v) { return std::string(v ? "yes" : "no"); },
-        [](const std::string& v) { return escape(v); },
-        [](AddressValue v) { return fmt::format("{:x}", v.value); },
-        [](HexValue v) { return fmt::format("{:x}", v.value); },
-        [](BytesValue v) { return fmt::format("{}", v.value); },
-        [](NanosecondsValue v) { return fmt::format("{}", v.value); },
-        [](const SymbolValue& v) { return v.text.empty() ? fmt::format("{:x}", v.address) : escape(v.text); },
-        [](auto v) { return fmt::format("{}", v); },
-    }, value);
+                          [](Nothing) { return std::string(); },
+                          [](const Missing& v) { return missing_text(v); },
+                          [](bool v) { return std::string(v ? "yes" : "no"); },
+                          [](const std::string& v) { return escape(v); },
+                          [](AddressValue v) { return fmt::format("{:x}", v.value); },
+                          [](HexValue v) { return fmt::format("{:x}", v.value); },
+                          [](BytesValue v) { return fmt::format("{}", v.value); },
+                          [](NanosecondsValue v) { return fmt::format("{}", v.value); },
+                          [](const SymbolValue& v) { return v.text.empty() ? fmt::format("{:x}", v.address) : escape(v.text); },
+                          [](auto v) { return fmt::format("{}", v); },
+                      },
+                      value);
 }
 
 std::string format_cell(const CellValue& value, std::string_view format) {
     if (format.empty()) return cell_text(value);
     std::string whole = "{:" + std::string(format) + "}";
     if (std::string_view("xXodf").find(format.back()) != std::string_view::npos) {
-        if (const auto* real = std::get_if<double>(&value); real && format.back() == 'f') return fmt::format(fmt::runtime(whole), *real);
+        if (const auto* real = std::get_if<double>(&value); real && format.back() == 'f')
+            return fmt::format(fmt::runtime(whole), *real);
         if (const auto* number = std::get_if<int64_t>(&value)) return fmt::format(fmt::runtime(whole), *number);
         if (const auto number = cell_integer(value)) return fmt::format(fmt::runtime(whole), *number);
         whole = "{:" + width_only(format) + "}";
@@ -85,7 +88,8 @@ std::string fill_layout(std::string_view layout, const Fields& fields) {
         const std::string_view inside = layout.substr(i + 1, end - i - 1);
         const std::string_view key = inside.substr(0, inside.find(':'));
         const Field* found = nullptr;
-        for (const Field& field : fields) if (field.key == key) found = &field;
+        for (const Field& field : fields)
+            if (field.key == key) found = &field;
         if (!found) throw std::logic_error("layout names a field that is not there: " + std::string(key));
         out += format_cell(found->value, key.size() == inside.size() ? "" : inside.substr(key.size() + 1));
         i = end;

@@ -26,14 +26,14 @@ struct Column {
 
 // A value of the dumped kernel as a tree: scalars are leaves. JSON nests it, text prints it as C.
 struct ValueTree {
-    std::string name = {};               // member name; empty: array element or top
-    std::string type = {};               // "struct list_head"
-    CellValue value = {};                // leaves
-    std::string text = {};               // leaves: how C prints it: "0xffff888004a31000", "\"init\\000\"", "PG_slab"
+    std::string name = {};                // member name; empty: array element or top
+    std::string type = {};                // "struct list_head"
+    CellValue value = {};                 // leaves
+    std::string text = {};                // leaves: how C prints it: "0xffff888004a31000", "\"init\\000\"", "PG_slab"
     std::vector<ValueTree> children = {}; // struct members or array elements
     bool is_array = false;
     bool is_union = false;
-    uint64_t repeats = 1;            // array element that stands this many times
+    uint64_t repeats = 1; // array element that stands this many times
 };
 
 enum class Severity : uint8_t { note, warning, error };
@@ -62,7 +62,8 @@ public:
     // command fail although it goes on.
     virtual void note(Severity severity, std::string_view message) = 0;
 
-    // One JSON document for each command. name: prefix of its messages, empty for none. Groups that an error left open are closed.
+    // One JSON document for each command. name: prefix of its messages, empty for none. Groups that an error left open are
+    // closed.
     virtual void begin_command(std::string_view line, std::string_view name) = 0;
     virtual void end_command(bool ok) = 0;
     // Since begin_command: cells that were Missing, notes of Severity::error.

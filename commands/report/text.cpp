@@ -100,6 +100,8 @@ private:
 
 } // namespace
 
-std::unique_ptr<Report> make_text_report(Sink out, Sink errors) { return std::make_unique<TextReport>(std::move(out), std::move(errors)); }
+std::unique_ptr<Report> make_text_report(Sink out, Sink errors) {
+    return std::make_unique<TextReport>(std::move(out), std::move(errors));
+}
 
 } // namespace kcrash

@@ -46,17 +46,24 @@ constexpr ProcessOption table[] = {
     {"", "json", "", "one JSON document for each command", [](A& a, S&) { a.json = true; }},
     {"", "minimal", "", "only what needs no tasks: log, rd, sym, eval, set, help, exit", [](A& a, S&) { a.minimal = true; }},
     {"", "zero_excluded", "", "read excluded pages as zeroes", [](A& a, S&) { a.target.zero_excluded = true; }},
-    {"", "osrelease", "FILE", "print the kernel release of a dump and exit", [](A& a, S& v) { file_mode(a, Mode::os_release, v); }},
-    {"", "build-id", "FILE", "print the kernel's build-id of a dump and exit", [](A& a, S& v) { file_mode(a, Mode::build_id, v); }},
-    {"", "log", "FILE", "print the kernel log of a dump, without vmlinux, and exit", [](A& a, S& v) { file_mode(a, Mode::log, v); }},
+    {"", "osrelease", "FILE", "print the kernel release of a dump and exit",
+     [](A& a, S& v) { file_mode(a, Mode::os_release, v); }},
+    {"", "build-id", "FILE", "print the kernel's build-id of a dump and exit",
+     [](A& a, S& v) { file_mode(a, Mode::build_id, v); }},
+    {"", "log", "FILE", "print the kernel log of a dump, without vmlinux, and exit",
+     [](A& a, S& v) { file_mode(a, Mode::log, v); }},
     {"t", "", "", "print when the kernel died and exit", [](A& a, S&) { a.mode = Mode::timestamp; }},
-    {"g", "", "FILE", "does FILE carry debug information? exit status 0 if so", [](A& a, S& v) { file_mode(a, Mode::check_namelist, v); }},
-    {"", "mod", "DIR", "search DIR for modules and their debug files", [](A& a, S& v) { a.target.module_directories.push_back(v); }},
-    {"", "debug-dir", "DIR", "search DIR for debug files, besides /usr/lib/debug", [](A& a, S& v) { a.target.debug_directories.push_back(v); }},
+    {"g", "", "FILE", "does FILE carry debug information? exit status 0 if so",
+     [](A& a, S& v) { file_mode(a, Mode::check_namelist, v); }},
+    {"", "mod", "DIR", "search DIR for modules and their debug files",
+     [](A& a, S& v) { a.target.module_directories.push_back(v); }},
+    {"", "debug-dir", "DIR", "search DIR for debug files, besides /usr/lib/debug",
+     [](A& a, S& v) { a.target.debug_directories.push_back(v); }},
     {"", "kaslr", "OFFSET|auto", "the kernel's KASLR offset", set_kaslr},
     {"m", "machdep", "NAME=VALUE", "a fact of the machine: phys_base=0x1000000", set_machine},
     {"", "no_modules", "", "leave modules out", [](A& a, S&) { a.target.load_modules = false; }},
-    {"", "no_panic", "", "start with the idle task of the lowest CPU, not with the task that panicked", [](A& a, S&) { a.no_panic = true; }},
+    {"", "no_panic", "", "start with the idle task of the lowest CPU, not with the task that panicked",
+     [](A& a, S&) { a.no_panic = true; }},
     {"", "force", "", "go on although vmlinux is not the dump's", [](A& a, S&) { a.target.force = true; }},
     {"", "no-cache", "", "neither read nor write the index cache", [](A& a, S&) { a.target.use_cache = false; }},
     {"", "rc", "FILE", "run FILE at the start, besides ~/.kcrashrc", [](A& a, S& v) { a.rc_file = v; }},
@@ -70,7 +77,8 @@ constexpr ProcessOption table[] = {
     {"", "offline", "show|hide", "show or hide CPUs that are offline", [](A& a, S& v) { a.settings.push_back("offline " + v); }},
     {"e", "", "vi|emacs", "keys of the prompt", [](A& a, S& v) { a.settings.push_back("edit " + v); }},
     {"d", "", "LEVEL", "debug level", [](A& a, S& v) { a.settings.push_back("debug " + v); }},
-    {"h", "help", "COMMAND", "this text, or the page of a command", [](A& a, S& v) { a.mode = Mode::help, a.help_topic = v; }, true},
+    {"h", "help", "COMMAND", "this text, or the page of a command", [](A& a, S& v) { a.mode = Mode::help, a.help_topic = v; },
+     true},
     {"v", "version", "", "the version", [](A& a, S&) { a.mode = Mode::version; }},
     {"", "buildinfo", "", "what this binary was built with", [](A& a, S&) { a.mode = Mode::build_info; }},
     {"", "man", "", "print the manual page, for man -l", [](A& a, S&) { a.mode = Mode::manual; }},
@@ -137,7 +145,8 @@ private:
     void long_option(const std::string& text) {
         const size_t equals = text.find('=');
         const std::string name = with_dashes(text.substr(2, equals == std::string::npos ? equals : equals - 2));
-        const auto* option = std::find_if(std::begin(table), std::end(table), [&](const auto& o) { return !o.name.empty() && with_dashes(o.name) == name; });
+        const auto* option = std::find_if(std::begin(table), std::end(table),
+                                          [&](const auto& o) { return !o.name.empty() && with_dashes(o.name) == name; });
         if (option == std::end(table)) unknown("--" + name);
         if (equals == std::string::npos) return apply(*option, {}, false);
         if (option->argument.empty()) throw UsageError(fmt::format("{} takes no value", spelled(*option)));
@@ -145,7 +154,8 @@ private:
     }
     void letters(std::string rest) {
         while (!rest.empty()) {
-            const auto* option = std::find_if(std::begin(table), std::end(table), [&](const auto& o) { return !o.letter.empty() && o.letter[0] == rest[0]; });
+            const auto* option = std::find_if(std::begin(table), std::end(table),
+                                              [&](const auto& o) { return !o.letter.empty() && o.letter[0] == rest[0]; });
             if (option == std::end(table)) unknown("-" + rest.substr(0, 1));
             rest.erase(0, 1);
             const bool takes = !option->argument.empty();
@@ -189,19 +199,23 @@ void sort_files(Arguments& arguments) {
         if (file->size() == 0) throw FileError(fmt::format("{}: the file is empty", path));
         if (looks_like_dump(*file)) arguments.target.dump_files.push_back(path);
         else if (!looks_like_vmlinux(path))
-            throw FileError(fmt::format("{}: not a supported file format: neither a kernel dump nor a kernel with symbols", path));
-        else if (vmlinux.empty() || open_file(vmlinux)->size() < file->size()) vmlinux = path; // of two, the larger has the debug information
+            throw FileError(
+                fmt::format("{}: not a supported file format: neither a kernel dump nor a kernel with symbols", path));
+        else if (vmlinux.empty() || open_file(vmlinux)->size() < file->size())
+            vmlinux = path; // of two, the larger has the debug information
     }
 }
 
 std::string process_usage() {
-    std::string text = "usage: kcrash [OPTION]... [VMLINUX] DUMP...\n\nOpens a kernel dump. Files come in any order; several dump files are one split set. Without VMLINUX the\n"
+    std::string text = "usage: kcrash [OPTION]... [VMLINUX] DUMP...\n\nOpens a kernel dump. Files come in any order; several "
+                       "dump files are one split set. Without VMLINUX the\n"
                        "dump's own symbols and types are used.\n\n";
     for (const ProcessOption& option : table) {
         if (!option.apply) continue;
         std::string names = option.letter.empty() ? "    " : fmt::format("-{}{}", option.letter, option.name.empty() ? "" : ", ");
         if (!option.name.empty()) names += fmt::format("--{}", option.name);
-        if (!option.argument.empty()) names += option.argument_optional ? fmt::format(" [{}]", option.argument) : fmt::format(" {}", option.argument);
+        if (!option.argument.empty())
+            names += option.argument_optional ? fmt::format(" [{}]", option.argument) : fmt::format(" {}", option.argument);
         text += fmt::format("  {:<26} {}\n", names, option.help);
     }
     text += "\nOther options of crash are accepted and say that they mean nothing here.\n";

@@ -15,24 +15,24 @@ enum class Mode : uint8_t { session, help, version, build_info, manual, os_relea
 struct Arguments {
     Mode mode = Mode::session;
     TargetOptions target;
-    std::vector<std::string> files;          // not sorted yet
-    std::vector<std::string> commands;       // -C, in order; may hold several each
-    std::vector<std::string> input_files;    // -i, in order
-    std::string rc_file;                     // --rc
-    std::vector<std::string> notes;          // options that mean nothing here, each a line for the user
-    std::vector<std::string> settings;       // as for `set`: "radix 16"
+    std::vector<std::string> files;       // not sorted yet
+    std::vector<std::string> commands;    // -C, in order; may hold several each
+    std::vector<std::string> input_files; // -i, in order
+    std::string rc_file;                  // --rc
+    std::vector<std::string> notes;       // options that mean nothing here, each a line for the user
+    std::vector<std::string> settings;    // as for `set`: "radix 16"
     std::string help_topic;
     bool silent = false, json = false, minimal = false, no_rc = false, no_panic = false;
 };
 
 // One option of the process. Usage, --help and the manual page are made of these rows.
 struct ProcessOption {
-    std::string_view letter;      // "i": -i; empty: none
-    std::string_view name;        // "command": --command, also with = and with _ for -; empty: none
-    std::string_view argument;    // empty: none
-    std::string_view help;        // one line; for those that mean nothing here, why
+    std::string_view letter;   // "i": -i; empty: none
+    std::string_view name;     // "command": --command, also with = and with _ for -; empty: none
+    std::string_view argument; // empty: none
+    std::string_view help;     // one line; for those that mean nothing here, why
     void (*apply)(Arguments& arguments, const std::string& value); // null: accepted, means nothing here
-    bool argument_optional = false; // -h [cmd]: the next word, unless it is an option
+    bool argument_optional = false;                                // -h [cmd]: the next word, unless it is an option
 };
 
 std::span<const ProcessOption> process_options();

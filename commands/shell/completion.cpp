@@ -41,7 +41,8 @@ Completions Completer::complete(std::string_view before, std::string_view word) 
         const bool first = before.find_first_not_of(" \t") == std::string_view::npos;
         const size_t last = before.find_last_not_of(" \t");
         const char operator_before = last == std::string_view::npos ? '\0' : before[last];
-        if (operator_before == '<' || operator_before == '>' || operator_before == '|' || before.starts_with('!')) found.files = true;
+        if (operator_before == '<' || operator_before == '>' || operator_before == '|' || before.starts_with('!'))
+            found.files = true;
         else if (first) {
             commands_and_aliases(word, found);
             if (found.words.empty() && !word.empty()) {
@@ -49,7 +50,8 @@ Completions Completer::complete(std::string_view before, std::string_view word) 
             }
         } else if (const Command* command = command_of(session_, before)) {
             if (word.starts_with('-')) options(*command, word, found);
-            else if (command->name == "repeat" || command->name == "help" || command->name == "alias") commands_and_aliases(word, found);
+            else if (command->name == "repeat" || command->name == "help" || command->name == "alias")
+                commands_and_aliases(word, found);
             else if (command->name == "set") {
                 for (const Variable& variable : variables()) add(variable.name, word, found);
             } else operands(command->operands, word, found);

@@ -6,9 +6,9 @@
 namespace kcrash {
 
 struct Completions {
-    std::vector<std::string> words;  // sorted; each begins with what was typed
-    bool files = false;              // file names too (readline's own)
-    bool no_blank = false;           // "task_struct." goes on: no blank after it
+    std::vector<std::string> words; // sorted; each begins with what was typed
+    bool files = false;             // file names too (readline's own)
+    bool no_blank = false;          // "task_struct." goes on: no blank after it
 };
 
 // `before`: the line up to the word; `word`: what was typed of it. Never throws: without a dump there are commands only.

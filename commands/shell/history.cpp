@@ -2,8 +2,8 @@
 // History over readline's.
 #include "commands/shell/history.hpp"
 #include "core/error.hpp"
-#include <cstdio>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -25,7 +25,8 @@ std::string state_folder() {
 
 // mkdir -p, readable for the user only: lines may hold what a dump's owner calls secret.
 void make_folders(const std::string& path) {
-    for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) mkdir(path.substr(0, at).c_str(), 0700);
+    for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
+        mkdir(path.substr(0, at).c_str(), 0700);
     mkdir(path.c_str(), 0700);
 }
 
@@ -73,7 +74,8 @@ std::optional<std::string> History::recall(std::string_view line) const {
         return entry->line;
     }
     for (int i = history_base + history_length - 1; i >= history_base; --i)
-        if (const HIST_ENTRY* entry = history_get(i); entry && std::string_view(entry->line).starts_with(wanted)) return entry->line;
+        if (const HIST_ENTRY* entry = history_get(i); entry && std::string_view(entry->line).starts_with(wanted))
+            return entry->line;
     throw UsageError(wanted.empty() ? "the history is empty" : fmt::format("no line of the history begins with {}", wanted));
 }
 

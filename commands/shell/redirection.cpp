@@ -34,7 +34,8 @@ private:
 
 std::string file_name(std::string_view rest, std::string_view op) {
     std::string name = trim(rest);
-    if (name.size() >= 2 && (name.front() == '"' || name.front() == '\'') && name.back() == name.front()) name = name.substr(1, name.size() - 2);
+    if (name.size() >= 2 && (name.front() == '"' || name.front() == '\'') && name.back() == name.front())
+        name = name.substr(1, name.size() - 2);
     if (name.empty()) throw UsageError(fmt::format("\"{}\" needs a file", op));
     return name;
 }

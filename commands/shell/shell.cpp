@@ -46,7 +46,9 @@ public:
         const ssize_t n = ::read(descriptor, head, sizeof head);
         const std::string_view start(head, n > 0 ? static_cast<size_t>(n) : 0);
         if (n < 0) refuse(path, std::strerror(errno));
-        if (start == "\x7f" "ELF") refuse(path, "a program is no file of commands");
+        if (start == "\x7f"
+                     "ELF")
+            refuse(path, "a program is no file of commands");
         if (start.starts_with("#!")) refuse(path, "a shell script is no file of commands; run it with \"!\"");
         if (n > 0 && ::lseek(descriptor, 0, SEEK_SET) != 0) refuse(path, "not a file that can be read twice");
     }
@@ -73,7 +75,8 @@ public:
                 buffer_.erase(0, end + 1);
                 return true;
             }
-            if (buffer_.size() > longest_line) throw Error(fmt::format("a line of commands is longer than {} bytes", longest_line));
+            if (buffer_.size() > longest_line)
+                throw Error(fmt::format("a line of commands is longer than {} bytes", longest_line));
             char block[4096];
             const ssize_t n = ::read(descriptor_, block, sizeof block);
             if (n < 0 && errno == EINTR) check_interrupt();
@@ -135,9 +138,7 @@ bool Shell::execute(std::string_view line) {
         case Redirection::input: return run_file(parts.target, false);
         case Redirection::outside: return run_outside(parts.target);
         }
-    } catch (const Error& error) {
-        return fail(line, error.what());
-    }
+    } catch (const Error& error) { return fail(line, error.what()); }
     return false;
 }
 
@@ -161,10 +162,12 @@ bool Shell::run_to(std::string_view command, const Sink& out, bool redirected) {
 }
 
 bool Shell::run_paged(std::string_view command) {
-    const std::string pager = interactive && session_.settings.scroll && !session_.settings.silent ? pager_command(session_.settings) : "";
+    const std::string pager =
+        interactive && session_.settings.scroll && !session_.settings.silent ? pager_command(session_.settings) : "";
     if (pager.empty() || !isatty(STDOUT_FILENO)) return run_to(command, descriptor_sink(STDOUT_FILENO), false);
     PagedOutput output(pager);
-    const bool ok = run_to(command, [&](std::string_view bytes) { output.write(bytes); }, false);
+    const bool ok = run_to(
+        command, [&](std::string_view bytes) { output.write(bytes); }, false);
     output.finish();
     return ok;
 }
@@ -231,9 +234,7 @@ bool Shell::run_file(const std::string& path, bool echo) {
 void Shell::run_stdin(bool echo) {
     try {
         run_lines(STDIN_FILENO, echo);
-    } catch (const Error& error) {
-        fail("", error.what());
-    }
+    } catch (const Error& error) { fail("", error.what()); }
 }
 
 } // namespace kcrash

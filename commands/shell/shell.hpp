@@ -7,8 +7,8 @@
 
 namespace kcrash {
 
-// Looks at the session, which must outlive it, and puts itself into session.execute. Nothing but interruption leaves its functions
-// as an exception: what fails is said and counted in session.failed_commands.
+// Looks at the session, which must outlive it, and puts itself into session.execute. Nothing but interruption leaves its
+// functions as an exception: what fails is said and counted in session.failed_commands.
 class Shell {
 public:
     explicit Shell(Session& session);

@@ -77,9 +77,7 @@ void show_banner(Session& session) {
     try {
         print_banner(session);
         session.report().text("");
-    } catch (const Error& error) {
-        session.report().note(Severity::error, error.what());
-    }
+    } catch (const Error& error) { session.report().note(Severity::error, error.what()); }
     session.report().end_command(true);
 }
 

@@ -9,13 +9,15 @@ using namespace kcrash;
 namespace {
 
 constexpr Option options[] = {
-    {"l", "", ArgumentKind::none, "lines"},        {"s", "", ArgumentKind::none, "symbols"},     {"F", "", ArgumentKind::none, "caches"},
-    {"FF", "", ArgumentKind::none, "all caches"},  {"R", "ref", ArgumentKind::text, "mention"},  {"S", "cpus", ArgumentKind::cpus, "cpus", true},
-    {"8", "", ArgumentKind::none, "bytes"},        {"16", "", ArgumentKind::none, "words"},
+    {"l", "", ArgumentKind::none, "lines"},      {"s", "", ArgumentKind::none, "symbols"},
+    {"F", "", ArgumentKind::none, "caches"},     {"FF", "", ArgumentKind::none, "all caches"},
+    {"R", "ref", ArgumentKind::text, "mention"}, {"S", "cpus", ArgumentKind::cpus, "cpus", true},
+    {"8", "", ArgumentKind::none, "bytes"},      {"16", "", ArgumentKind::none, "words"},
 };
 void nothing(Session&, const Invocation&) {}
 const Command bt{.name = "bt", .summary = "", .synopsis = "[-ls] [pid]", .options = options, .help = "", .run = nothing};
-const Command raw{.name = "p", .summary = "", .synopsis = "", .options = options, .help = "", .run = nothing, .raw_arguments = true};
+const Command raw{
+    .name = "p", .summary = "", .synopsis = "", .options = options, .help = "", .run = nothing, .raw_arguments = true};
 
 using Words = std::vector<std::string>;
 using Options = std::vector<std::pair<std::string, std::string>>;

@@ -23,15 +23,27 @@ struct Document {
 
 TEST_CASE("json: a command is one document with its items, errors and verdict") {
     Document document;
-    document.report->record("task", "{pid}", {{"pid", int64_t{1}}, {"task", AddressValue{0xffff888004a31000}}, {"mm", Missing{"excluded"}}, {"ppid", Nothing{}}});
-    CHECK(document.end() == json::parse(R"({"command":"ps 1","items":[{"kind":"task","pid":1,"task":"0xffff888004a31000","mm":{"missing":"excluded"},"ppid":null}],
+    document.report->record(
+        "task", "{pid}",
+        {{"pid", int64_t{1}}, {"task", AddressValue{0xffff888004a31000}}, {"mm", Missing{"excluded"}}, {"ppid", Nothing{}}});
+    CHECK(
+        document.end() ==
+        json::parse(
+            R"({"command":"ps 1","items":[{"kind":"task","pid":1,"task":"0xffff888004a31000","mm":{"missing":"excluded"},"ppid":null}],
         "errors":[],"unreadable":1,"ok":true})"));
 }
 
 TEST_CASE("json: integers that a double would round are strings") {
     Document document;
-    document.report->record("n", "", {{"a", uint64_t{1} << 53}, {"b", int64_t{-5}}, {"c", HexValue{255}}, {"d", HexValue{~uint64_t{0}}}, {"e", 0.5}, {"f", true}});
-    CHECK(document.end()["items"][0] == json::parse(R"({"kind":"n","a":"9007199254740992","b":-5,"c":"0xff","d":"0xffffffffffffffff","e":0.5,"f":true})"));
+    document.report->record("n", "",
+                            {{"a", uint64_t{1} << 53},
+                             {"b", int64_t{-5}},
+                             {"c", HexValue{255}},
+                             {"d", HexValue{~uint64_t{0}}},
+                             {"e", 0.5},
+                             {"f", true}});
+    CHECK(document.end()["items"][0] ==
+          json::parse(R"({"kind":"n","a":"9007199254740992","b":-5,"c":"0xff","d":"0xffffffffffffffff","e":0.5,"f":true})"));
 }
 
 TEST_CASE("json: rows are records, groups nest, an error closes what is open") {
@@ -60,5 +72,7 @@ TEST_CASE("json: a struct nests, members of anonymous unions stand beside the ot
     ValueTree anonymous{.name = "", .value = {}, .text = "", .children = {leaf}, .is_union = true};
     Document document;
     document.report->value({.name = "init_task", .type = "struct t", .value = {}, .text = "", .children = {anonymous, bits}});
-    CHECK(document.end()["items"][0] == json::parse(R"({"kind":"value","name":"init_task","type":"struct t","value":{"pid":7,"bits":[7,{"repeats":15,"value":0}]}})"));
+    CHECK(document.end()["items"][0] ==
+          json::parse(
+              R"({"kind":"value","name":"init_task","type":"struct t","value":{"pid":7,"bits":[7,{"repeats":15,"value":0}]}})"));
 }

@@ -8,7 +8,8 @@ namespace {
 
 struct Text {
     std::string out, errors;
-    std::unique_ptr<Report> report = make_text_report([this](std::string_view b) { out += b; }, [this](std::string_view b) { errors += b; });
+    std::unique_ptr<Report> report =
+        make_text_report([this](std::string_view b) { out += b; }, [this](std::string_view b) { errors += b; });
     Text() { report->begin_command("ps 1", "ps"); }
     std::string end() {
         report->end_command(true);
@@ -21,7 +22,11 @@ struct Text {
 TEST_CASE("text: a layout shows fields by key, with the formats of strings and of numbers") {
     Text text;
     text.report->record("task", "PID: {pid:<6} TASK: {task}  {mem:>5.1f} {flags:08x} {{{comm}}}",
-                        {{"pid", int64_t{1}}, {"task", AddressValue{0xffff888004a31000}}, {"mem", 0.25}, {"flags", HexValue{0x40}}, {"comm", std::string("init")}});
+                        {{"pid", int64_t{1}},
+                         {"task", AddressValue{0xffff888004a31000}},
+                         {"mem", 0.25},
+                         {"flags", HexValue{0x40}},
+                         {"comm", std::string("init")}});
     CHECK(text.end() == "PID: 1      TASK: ffff888004a31000    0.2 00000040 {init}\n");
 }
 
@@ -33,7 +38,8 @@ TEST_CASE("text: an empty layout prints nothing") {
 
 TEST_CASE("text: what is missing says so in its cell and is counted in the last line") {
     Text text;
-    text.report->record("task", "{a} {b} {c:04x}", {{"a", Missing{"excluded"}}, {"b", Missing{"not in the dump at all"}}, {"c", Missing{"cut"}}});
+    text.report->record("task", "{a} {b} {c:04x}",
+                        {{"a", Missing{"excluded"}}, {"b", Missing{"not in the dump at all"}}, {"c", Missing{"cut"}}});
     CHECK(text.end() == "(excluded) ? (cut)\nps: 3 values could not be read\n");
 }
 
@@ -69,14 +75,24 @@ TEST_CASE("text: errors and warnings go to the errors with the command's name, o
 }
 
 TEST_CASE("text: a struct prints as C") {
-    ValueTree lock{.name = "lock", .value = {}, .text = "", .children = {{.name = "owner", .value = uint64_t{0}, .text = "0", .children = {}}}};
+    ValueTree lock{.name = "lock",
+                   .value = {},
+                   .text = "",
+                   .children = {{.name = "owner", .value = uint64_t{0}, .text = "0", .children = {}}}};
     ValueTree other = lock;
     other.name = "";
-    ValueTree bits{.name = "bits", .value = {}, .text = "", .children = {{.value = uint64_t{1}, .text = "1", .children = {}}, {.value = uint64_t{0}, .text = "0", .children = {}, .repeats = 15}, {.text = "..."}}, .is_array = true};
+    ValueTree bits{.name = "bits",
+                   .value = {},
+                   .text = "",
+                   .children = {{.value = uint64_t{1}, .text = "1", .children = {}},
+                                {.value = uint64_t{0}, .text = "0", .children = {}, .repeats = 15},
+                                {.text = "..."}},
+                   .is_array = true};
     ValueTree locks{.name = "locks", .value = {}, .text = "", .children = {other, other}, .is_array = true};
     ValueTree gone{.name = "gone", .value = Missing{"excluded from the dump"}, .text = "", .children = {}};
     Text text;
-    text.report->value({.name = "", .type = "struct foo", .value = {}, .text = "", .children = {lock, bits, locks, gone}}, "struct foo ");
+    text.report->value({.name = "", .type = "struct foo", .value = {}, .text = "", .children = {lock, bits, locks, gone}},
+                       "struct foo ");
     CHECK(text.end() == R"(struct foo {
   lock = {
     owner = 0

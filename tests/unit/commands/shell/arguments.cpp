@@ -16,7 +16,8 @@ Arguments parse(std::vector<std::string> words) {
 } // namespace
 
 TEST_CASE("arguments: options and files in any order, letters together, long ones with = or a blank") {
-    const Arguments arguments = parse({"vmcore", "-si", "file", "--kaslr=0x1000", "vmlinux", "--mod", "dir", "-C", "bt", "--command=ps", "--no_modules", "--", "-x"});
+    const Arguments arguments = parse({"vmcore", "-si", "file", "--kaslr=0x1000", "vmlinux", "--mod", "dir", "-C", "bt",
+                                       "--command=ps", "--no_modules", "--", "-x"});
     CHECK(arguments.files == std::vector<std::string>{"vmcore", "vmlinux", "-x"});
     CHECK(arguments.silent);
     CHECK(arguments.input_files == std::vector<std::string>{"file"});
@@ -35,8 +36,10 @@ TEST_CASE("arguments: help takes the next word unless it is an option") {
 
 TEST_CASE("arguments: facts of the machine have names and numbers") {
     CHECK(parse({"-m", "phys_base=0x1000000"}).target.machine.at("phys_base") == 0x1000000);
-    CHECK_THROWS_WITH_AS(parse({"-m", "phys_base=high"}), "-m phys_base=high: not NAME=VALUE, as in phys_base=0x1000000", UsageError);
-    CHECK_THROWS_WITH_AS(parse({"--kaslr", "high"}), "--kaslr high: not an offset; give bytes (0x1d000000, 464m) or auto", UsageError);
+    CHECK_THROWS_WITH_AS(parse({"-m", "phys_base=high"}), "-m phys_base=high: not NAME=VALUE, as in phys_base=0x1000000",
+                         UsageError);
+    CHECK_THROWS_WITH_AS(parse({"--kaslr", "high"}), "--kaslr high: not an offset; give bytes (0x1d000000, 464m) or auto",
+                         UsageError);
 }
 
 TEST_CASE("arguments: options of crash that mean nothing here say so, and take their argument along") {

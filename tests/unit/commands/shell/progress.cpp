@@ -26,7 +26,8 @@ std::string drawn(std::chrono::milliseconds delay) {
 } // namespace
 
 TEST_CASE("progress: a bar that goes away again") {
-    CHECK(drawn(std::chrono::milliseconds(0)) == "\rkmem: slabs: [###############               ]  50 %\r" + std::string(51, ' ') + "\r");
+    CHECK(drawn(std::chrono::milliseconds(0)) ==
+          "\rkmem: slabs: [###############               ]  50 %\r" + std::string(51, ' ') + "\r");
 }
 
 TEST_CASE("progress: what is quick shows nothing") { CHECK(drawn(std::chrono::milliseconds(60000)) == ""); }
