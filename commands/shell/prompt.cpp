@@ -4,6 +4,7 @@
 #include "commands/shell/completion.hpp"
 #include "commands/shell/history.hpp"
 #include "core/interrupt.hpp"
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -55,6 +56,23 @@ void set_up(const Session& session) {
     rl_variable_bind("completion-query-items", "200");
 }
 
+class BlockedInterrupt {
+public:
+    BlockedInterrupt() {
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGINT);
+        sigprocmask(SIG_BLOCK, &set, &before_);
+    }
+    ~BlockedInterrupt() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+    BlockedInterrupt(const BlockedInterrupt&) = delete;
+    BlockedInterrupt& operator=(const BlockedInterrupt&) = delete;
+    const sigset_t* before() const { return &before_; }
+
+private:
+    sigset_t before_;
+};
+
 // Ctrl-C at the prompt: the line is given up.
 void give_line_up() {
     rl_callback_sigcleanup();
@@ -66,13 +84,14 @@ void give_line_up() {
 
 // A line, or nothing at its end (Ctrl-D). readline() itself would go on with the same line after Ctrl-C, hence its callback form.
 std::optional<std::string> read_line() {
+    const BlockedInterrupt blocked; // it comes in while ppoll() waits and nowhere else: none is missed
     interrupt_requested = 0;
     current->line_done = false;
     current->line.reset();
     rl_callback_handler_install("kcrash> ", take_line);
     while (!current->line_done) {
         pollfd input{STDIN_FILENO, POLLIN, 0};
-        const int ready = poll(&input, 1, -1);
+        const int ready = ppoll(&input, 1, nullptr, blocked.before());
         if (ready > 0) rl_callback_read_char();
         if (interrupt_requested && !current->line_done) {
             give_line_up();

@@ -54,7 +54,7 @@ def resolve(options, sample, table):
     pids = sorted(set(re.findall(r"\{task:(\d+)\}", "\n".join("\t".join(row) for row in table))))
     lines = "\n".join(f"set {pid}" for pid in pids)
     result = tool.run(options.kcrash, sample.arguments() + ["-s", "--json"], tool.Home(), lines + "\n")
-    tasks = {pid: document["items"][0]["task"] for pid, document in zip(pids, tool.documents(result.stdout))}
+    tasks = {pid: document["items"][0]["task"] if document["ok"] else "0x0" for pid, document in zip(pids, tool.documents(result.stdout))}
     return [[re.sub(r"\{task:(\d+)\}", lambda match: tasks[match[1]][2:], cell) for cell in row] for row in table]
 
 

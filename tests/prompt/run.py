@@ -165,10 +165,10 @@ class Suite:
         terminal.read_until("radix: 10 (decimal)")
         terminal.read_until("radix: 10 (decimal)")
         terminal.type("\x03")
-        terminal.read_until(PROMPT, 5)
+        terminal.read_until(PROMPT)
         self.check("PID: 1\n" in terminal.command("set 1"), "Ctrl-C ends a command and keeps the session")
         terminal.type("half a line\x03")
-        terminal.read_until(PROMPT, 5)
+        terminal.read_until(PROMPT)
         self.check("PID: 2\n" in terminal.command("set 2"), "Ctrl-C gives a half line up")
         terminal.type("\x04")
         for _ in range(100):
