@@ -25,7 +25,8 @@ def lines_of_tests():
         lines += [line for line in case.read_text().splitlines() if line.strip() and not line.startswith(("#", "//"))]
     table = HERE.parent / "options/options.tsv"
     if table.exists():
-        lines += [row.split("\t")[2] for row in table.read_text().splitlines() if row.count("\t") >= 3 and not row.startswith("#")]
+        lines += [part for row in table.read_text().splitlines() if row.count("\t") >= 3 and not row.startswith("# ") and "{" not in row
+                  for part in row.split("\t")[2].split(" ;; ")]
     lines = [line for line in dict.fromkeys(lines) if not any(c in line for c in "|<>!") and not line.startswith(("set output", "repeat"))]
     return [line for line in lines if line not in ("exit", "q")]
 

@@ -8,7 +8,8 @@ options.tsv: command, letter, case line, judge, plain line (the command's name w
 who says what is right: guest (the guest's own truth), peer (crash 9.0.2), specification (documentation or the kernel's source).
 With "/refused" behind it the option makes no sense on this dump, and the message must say so; with "/same" it changes nothing
 on a 64-bit machine, as in crash. letters.txt lists the letters of
-crash; one without a row is a failure. {task:1} in a line becomes the address of the task with that pid.
+crash; one without a row is a failure. {task:1} in a line becomes the address of the task with that pid; " ;; " separates
+several lines of one case.
 """
 import pathlib
 import re
@@ -44,7 +45,7 @@ def outputs(options, sample, lines):
     """Text of each line, errors included; the session is put back between them."""
     script = []
     for line in lines:
-        script += [f"!echo '{MARK}'", line, f"!echo '{MARK}'", "set -p > /dev/null", "set radix 10 > /dev/null"]
+        script += [f"!echo '{MARK}'", *line.split(" ;; "), f"!echo '{MARK}'", "set -p > /dev/null", "set radix 10 > /dev/null"]
     result = tool.run(options.kcrash, sample.arguments() + ["-s"], tool.Home(), "\n".join(script) + "\n", 1200, merge=True)
     return result.stdout.split(MARK + "\n")[1::2]
 
