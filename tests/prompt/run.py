@@ -99,7 +99,7 @@ class Suite:
     def completion(self):
         terminal = self.start("-s")
         for typed, wanted in (("rep\t", "repeat "), ("set scr\t", "set scroll "), ("set -\t\t", "-v"), ("list_hea\t", "list_head"),
-                              ("task_struct.comp\t\t", "task_struct.compat"), ("help forea\t", "help foreach "), ("set > /et\t", "/etc/")):
+                              ("task_struct.exit_sta\t", "task_struct.exit_state"), ("help forea\t", "help foreach "), ("set > /et\t", "/etc/")):
             terminal.type(typed)
             try:
                 terminal.read_until(wanted, 10)
@@ -217,7 +217,8 @@ class Suite:
         folder = self.home.path / "dump"
         folder.mkdir()
         (folder / ".kcrashrc").write_text("set print_max 66\n")
-        result = tool.run(self.options.kcrash, [*map(os.path.abspath, self.sample.arguments()), "-C", "set print_max"], self.home)
+        words = [os.path.abspath(word) if os.path.exists(word) else word for word in self.sample.arguments()]
+        result = tool.run(self.options.kcrash.resolve(), [*words, "-C", "set print_max"], self.home, folder=folder)
         self.check("256" in result.stdout, "nor from the current folder", result.stdout)
         result = tool.run(self.options.kcrash, [*self.sample.arguments(), "--rc", str(folder / ".kcrashrc"), "-C", "set print_max"], self.home)
         self.check(result.stdout.endswith("print_max: 66\n"), "unless --rc names it", result.stdout)

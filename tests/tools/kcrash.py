@@ -64,9 +64,9 @@ class Home:
             self.environment.pop(name, None)
 
 
-def run(kcrash, words, home, stdin="", timeout=120, merge=False):
+def run(kcrash, words, home, stdin="", timeout=120, merge=False, folder=TOP):
     """One process. merge: errors stand where they came, between the output."""
-    return subprocess.run([str(kcrash), *words], input=stdin, capture_output=not merge, timeout=timeout, env=home.environment, cwd=TOP,
+    return subprocess.run([str(kcrash), *words], input=stdin, capture_output=not merge, timeout=timeout, env=home.environment, cwd=folder,
                           encoding="utf-8", errors="backslashreplace",
                           **({"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if merge else {}))
 
