@@ -147,6 +147,7 @@ std::string Session::unknown_command(std::string_view word) const {
     for (const Command* command : commands()) choices.push_back(command->name);
     for (const BuiltinAlias& alias : builtin_aliases()) choices.push_back(alias.name);
     for (const auto& [name, text] : user_aliases) choices.push_back(name);
+    std::erase_if(choices, [&](std::string_view name) { return !find_command(name) && !alias_text(*this, name); }); // deleted aliases
     constexpr std::string_view outside[] = {"ls", "cat", "grep", "pwd", "vi", "more", "less", "echo", "clear", "date"};
     if (std::find(std::begin(outside), std::end(outside), word) != std::end(outside))
         return fmt::format("unknown command \"{0}\"; \"!{0}\" runs it in the shell", word);

@@ -8,7 +8,7 @@
 namespace kcrash {
 namespace {
 
-void show_variable(Session& session, const Variable& variable, std::string_view layout = "{name}: {value}") {
+void show_variable(Session& session, const Variable& variable, std::string_view layout) {
     session.report().record("variable", layout, {{"name", std::string(variable.name)}, {"value", variable.show(session)}});
 }
 
@@ -20,7 +20,7 @@ void assign_variables(Session& session, const std::vector<std::string>& words) {
         const bool last = i + 1 == words.size();
         const bool value_follows = !last && (!find_variable(words[i + 1]) || words[i + 1] == "0" || words[i + 1] == "1");
         if (value_follows) variable->assign(session, words[++i]);
-        show_variable(session, *variable);
+        show_variable(session, *variable, variable->name == "radix" ? "output {name}: {value}" : "{name}: {value}");
     }
 }
 

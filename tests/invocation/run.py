@@ -78,7 +78,7 @@ class Suite:
         script = self.home.path / "script"
         script.write_text("# one\nset radix\n\nset debug\n")
         self.expect("-i", self.run(*words, "-s", "-i", script), out="radix: 10 (decimal)\ndebug: 0\n")
-        self.expect("-i twice, and -C", self.run(*words, "-s", "-i", script, "-i", script, "-C", "set hash"), out="debug: 0\nradix: 10 (decimal)\ndebug: 0\nhash: on\n")
+        self.expect("-i twice, and -C", self.run(*words, "-s", "-i", script, "-i", script, "-C", "set hash"), out="debug: 0\noutput radix: 10 (decimal)\ndebug: 0\nhash: on\n")
         self.expect("-i missing", self.run(*words, "-i", "/nonexistent"), 1, err="/nonexistent: No such file")
         self.expect("standard input", self.run(*words, "-s", stdin="set debug\nexit\nset radix\n"), out="debug: 0\n")
         self.expect("the echo", self.run(*words, stdin="set debug\n"), out="kcrash> set debug\ndebug: 0\n")

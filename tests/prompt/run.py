@@ -186,7 +186,7 @@ class Suite:
         out = self.home.path / "out"
         terminal.command(f"set print_max > {out}")
         terminal.command(f"set radix >> {out}")
-        self.check(out.read_text() == "print_max: 256\nradix: 10 (decimal)\n", "> and >>", out.read_text())
+        self.check(out.read_text() == "print_max: 256\noutput radix: 10 (decimal)\n", "> and >>", out.read_text())
         text = terminal.command(f"! wc -l < {out}")
         self.check("2" in text, "! runs the shell", text)
         (self.home.path / "commands").write_text("# comment\nset print_max 9\nset print_max\n")
