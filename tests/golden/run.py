@@ -35,7 +35,7 @@ def run_text(options, sample, home, cases):
     for begin in range(0, len(cases), FILES_AT_ONCE):
         lines = []
         for case in cases[begin:begin + FILES_AT_ONCE]:
-            lines += [f"!echo '{MARK}'", *commands_of(case), "set -p > /dev/null", "set radix 10 > /dev/null", "set output text > /dev/null"]
+            lines += [f"!echo '{MARK}'", *commands_of(case), "set -p > /dev/null", "set radix 10 print_max 256 print_array off output text > /dev/null"]
         result = tool.run(options.kcrash, sample.arguments() + ["-s"], home, "\n".join(lines) + "\n", 600, merge=True)
         chunks = result.stdout.split(MARK + "\n")[1:]
         outputs += chunks + [f"(kcrash ended with status {result.returncode})\n"] * (len(cases[begin:begin + FILES_AT_ONCE]) - len(chunks))

@@ -45,7 +45,7 @@ TEST_CASE("session: an alias stands for the first word, once, and not behind a b
     CHECK(talk("\\set print_max") == "print_max: 256\n");
     CHECK(talk("hex") == "output radix: 16 (hex)\n");
     CHECK(talk("alias hex \"\"") == "alias deleted: hex\n");
-    CHECK(talk("hex") == "! unknown command \"hex\", did you mean \"dec\"?\n");
+    CHECK(talk("hex") == "! unknown command \"hex\"; \"help\" lists the commands\n");
 }
 
 TEST_CASE("session: two of them in one process know nothing of each other") {
