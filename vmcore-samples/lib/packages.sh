@@ -20,17 +20,24 @@ install_tools() {
     install_packages $tools
 }
 
-# The newest kernel image package whose name matches and whose debug package is there in the same version.
+# newest_kernel PATTERN: the newest kernel image package whose name matches and whose debug package is there in the same
+# version. Each call of apt-cache may read all lists anew, so there are only two.
 newest_kernel() {
-    local image version
-    for image in $(apt-cache pkgnames linux-image- | grep -E "$1" | sort -rV); do
-        version=$(candidate "$image")
-        if [ -n "$version" ] && [ "$version" = "$(candidate "$image-dbg")" ]; then
-            echo "$image $version"
-            return
-        fi
-    done
-    return 1
+    local images
+    images=$(apt-cache pkgnames linux-image- | grep -E "$1" | sort -rV) || return 1
+    # shellcheck disable=SC2086
+    apt-cache policy $images $(printf '%s-dbg ' $images) | awk -v wanted="$images" '
+        /^[^ ]/ { name = $1; sub(/:$/, "", name) }
+        /^  Candidate: [^(]/ { version[name] = $2 }
+        END {
+            count = split(wanted, image, "\n")
+            for (i = 1; i <= count; i++)
+                if (version[image[i]] != "" && version[image[i]] == version[image[i] "-dbg"]) {
+                    print image[i], version[image[i]]
+                    exit
+                }
+            exit 1
+        }'
 }
 
 candidate() {
