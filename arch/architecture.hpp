@@ -28,6 +28,7 @@ struct SavedRegister {
     const char* name;  // "RIP", as crash prints it
     unsigned number;   // in Registers
     unsigned offset;   // bytes from the start of the block
+    unsigned size = 0; // bytes; 0: a word
 };
 
 // Where a page went that is in swap: which of the swap areas, and the page's place in it (in pages).
@@ -47,6 +48,11 @@ struct Architecture {
     size_t prstatus_size;                          // bytes of that description
     std::span<const SavedRegister> pt_regs;        // in struct pt_regs
     size_t pt_regs_size;                           // bytes
+    // How crash prints saved registers, as layouts of the report. A line is left out when a register of it is not known;
+    // one that begins with '|' stands in for the line before it then.
+    std::span<const char* const> register_lines;
+    // Could these be registers that the processor saved? For searching a stack for them.
+    bool (*plausible)(const Registers& registers);
     uint64_t kernel_map_base;                      // link address that phys_base belongs to (__START_KERNEL_map)
     bool (*canonical)(uint64_t address);
     bool (*kernel_address)(uint64_t address);      // in the kernel's half

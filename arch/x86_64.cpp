@@ -148,9 +148,27 @@ constexpr SavedRegister prstatus[] = {
 constexpr SavedRegister pt_regs[] = {
     {"R15", r15, 0}, {"R14", r14, 8}, {"R13", r13, 16}, {"R12", r12, 24}, {"RBP", rbp, 32}, {"RBX", rbx, 40}, {"R11", r11, 48},
     {"R10", r10, 56}, {"R9", r9, 64}, {"R8", r8, 72}, {"RAX", rax, 80}, {"RCX", rcx, 88}, {"RDX", rdx, 96}, {"RSI", rsi, 104},
-    {"RDI", rdi, 112}, {"ORIG_RAX", orig_rax, 120}, {"RIP", rip, 128}, {"CS", cs, 136}, {"RFLAGS", eflags, 144}, {"RSP", rsp, 152},
-    {"SS", ss, 160},
+    {"RDI", rdi, 112}, {"ORIG_RAX", orig_rax, 120}, {"RIP", rip, 128}, {"CS", cs, 136, 2}, {"RFLAGS", eflags, 144}, {"RSP", rsp, 152},
+    {"SS", ss, 160, 2}, // the rest of these two words is FRED's (v6.9)
 };
+
+constexpr const char* register_lines[] = {
+    "    RIP: {RIP:016x}  RSP: {RSP:016x}  RFLAGS: {RFLAGS:08x}", "    RAX: {RAX:016x}  RBX: {RBX:016x}  RCX: {RCX:016x}",
+    "    RDX: {RDX:016x}  RSI: {RSI:016x}  RDI: {RDI:016x}",      "    RBP: {RBP:016x}   R8: {R8:016x}   R9: {R9:016x}",
+    "    R10: {R10:016x}  R11: {R11:016x}  R12: {R12:016x}",      "    R13: {R13:016x}  R14: {R14:016x}  R15: {R15:016x}",
+    "    ORIG_RAX: {ORIG_RAX:016x}  CS: {CS:04x}  SS: {SS:04x}",  "|    CS: {CS:04x}  SS: {SS:04x}",
+};
+
+// Selectors of the kernel (0x10 and 0x18 or none) or of a user (0x33 or 0x23, and 0x2b) with addresses of the same half, and
+// flags in which bit 1 is set, bits 3, 5, 15 and those above 21 are not. See arch/x86/include/asm/segment.h.
+bool plausible(const Registers& registers) {
+    const uint64_t code = registers.get(cs).value_or(0), stack = registers.get(ss).value_or(0), flags = registers.get(eflags).value_or(0);
+    const uint64_t pc = registers.get(rip).value_or(0), sp = registers.get(rsp).value_or(0);
+    if (!(flags & 2) || flags & ~uint64_t{0x3f7fd7}) return false;
+    if (code == 0x10) return (stack == 0x18 || stack == 0) && kernel_address(pc) && kernel_address(sp) && canonical(pc) && canonical(sp);
+    constexpr uint64_t user_end = uint64_t{1} << 56, interrupts = 1 << 9;
+    return (code == 0x33 || code == 0x23) && stack == 0x2b && flags & interrupts && pc && pc < user_end && sp && sp < user_end;
+}
 
 } // namespace
 
@@ -168,6 +186,8 @@ const Architecture arch_x86_64 = {
     .prstatus_size = 336,
     .pt_regs = pt_regs,
     .pt_regs_size = 168,
+    .register_lines = register_lines,
+    .plausible = plausible,
     .kernel_map_base = kernel_map,
     .canonical = canonical,
     .kernel_address = kernel_address,

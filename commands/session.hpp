@@ -28,6 +28,7 @@ struct Settings {
     bool core = false, gdb = false;
     uint64_t scope = 0;
     bool silent = false;
+    bool old_bt = false;           // bt -O
 };
 
 // A value of the $N history.

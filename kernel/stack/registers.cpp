@@ -58,7 +58,11 @@ std::optional<Registers> cpu_registers(const Target& target, unsigned cpu) {
     if (!by_number && (place == online.end() || found.size() != online.size())) return std::nullopt;
     const size_t index = by_number ? cpu : static_cast<size_t>(place - online.begin());
     if (index >= found.size()) return std::nullopt;
-    return parse_prstatus(target.arch(), found[index]->description);
+    auto registers = parse_prstatus(target.arch(), found[index]->description);
+    // No processor has a register for the number of the system call: QEMU writes a zero there.
+    for (const SavedRegister& saved : target.arch().prstatus)
+        if (registers && by_number && std::string_view(saved.name) == "ORIG_RAX") registers->forget(saved.number);
+    return registers;
 }
 
 } // namespace kcrash

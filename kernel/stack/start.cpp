@@ -141,7 +141,7 @@ std::optional<StackStart> Unwinder::start_of(const Task& task, const StackOption
     std::optional<StackStart> start;
     if (!options.sp) {
         start = task.active ? active_start(world, task) : sleeping_start(task);
-        if (start && options.ip) start->registers.set(arch.pc, *options.ip);
+        if (start && options.ip) start->registers.set(arch.pc, *options.ip), start->is_return_address = false;
         return start;
     }
     start.emplace();
@@ -149,6 +149,7 @@ std::optional<StackStart> Unwinder::start_of(const Task& task, const StackOption
     start->slot = *options.sp;
     start->registers.set(arch.sp, *options.sp);
     start->registers.set(arch.pc, options.ip.value_or(0));
+    start->is_return_address = !options.ip;
     if (options.ip) return start;
     uint64_t value = 0; // a return address lies where the user says
     if (target_.kernel().try_load(VirtualAddress{*options.sp}, value) != Fault::none) return std::nullopt;

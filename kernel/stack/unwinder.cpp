@@ -72,7 +72,7 @@ private:
             end(StackEnd::outermost);
             return;
         }
-        const auto cfa = find_cfa(*row);
+        const auto cfa = find_cfa(frame, *row);
         if (!cfa) return;
         frame.cfa = *cfa;
         if (row->frame == UnwindRow::Frame::call) to_caller(frame, *row, *cfa);
@@ -163,9 +163,11 @@ private:
     }
 
     // The CFA, if it is above on this stack, or on one that was not left before.
-    std::optional<uint64_t> find_cfa(const UnwindRow& row) {
-        const auto cfa = cfa_of(row);
+    std::optional<uint64_t> find_cfa(const Frame& frame, const UnwindRow& row) {
+        auto cfa = cfa_of(row);
         const uint64_t sp = *registers_.get(arch_.sp);
+        if (!cfa && row.frame == UnwindRow::Frame::call) // the user gave a stack pointer, and no frame pointer
+            if (const auto site = call_site_rules(frame)) cfa = cfa_of(*site);
         if (!cfa) {
             end(StackEnd::not_recovered, fmt::format("the stack cannot be followed beyond 0x{:x}: a register that its rule names is not known",
                                                      *registers_.get(arch_.pc)));
@@ -362,29 +364,6 @@ private:
 };
 
 } // namespace
-
-std::string stack_separator(std::string_view stack_name) {
-    if (stack_name == "IRQ") return "--- <IRQ stack> ---";
-    if (stack_name == "ENTRY_TRAMPOLINE") return "--- <ENTRY_TRAMPOLINE stack> ---";
-    return fmt::format("--- <{} exception stack> ---", stack_name);
-}
-
-std::optional<ExceptionFrame> read_pt_regs(const StackWorld& world, const Architecture& arch, uint64_t address, bool partial) {
-    ExceptionFrame frame;
-    frame.address = address;
-    frame.partial = partial;
-    unsigned first = 0;
-    for (const SavedRegister& saved : arch.pt_regs)
-        if (partial && saved.number == arch.pc) first = saved.offset;
-    std::vector<std::byte> bytes(arch.pt_regs_size);
-    if (world.read(address + first, std::span(bytes).subspan(first)) != Fault::none) return std::nullopt;
-    for (const SavedRegister& saved : arch.pt_regs) {
-        if (saved.offset < first || saved.offset + arch.word_size > bytes.size()) continue;
-        frame.registers.set(saved.number, load_unsigned(std::span(bytes).subspan(saved.offset, arch.word_size), arch.order));
-    }
-    frame.user_mode = arch.user_mode(frame.registers);
-    return frame;
-}
 
 Stack unwind_from(const StackWorld& world, const Architecture& arch, const StackStart& start) {
     if (start.exception && start.exception->user_mode) {

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// bt: frames, and the registers of exceptions between them.
+#include "commands/bt_parts.hpp"
+#include <fmt/format.h>
+
+namespace kcrash::bt {
+namespace {
+
+// #1 [ff4940f9c03dfb18] __crash_kexec at ffffffffb9d646b7 [nfs]
+std::string frame_layout(const Plan& plan, unsigned level, const CodePlace& place, bool has_line) {
+    std::string layout = level < 10 ? " #{level} [{sp:8x}] " : "#{level} [{sp:8x}] ";
+    layout += place.function.empty() ? "(unknown)" : "{function}";
+    if (plan.offsets && !place.function.empty()) layout += plan.hex ? "+0x{offset:x}" : "+{offset}";
+    layout += " at {ip}";
+    if (!place.module.empty()) layout += " [{module}]";
+    if (has_line) layout += "\n    {file}: {line}";
+    return layout;
+}
+
+Fields frame_fields(const Frame& frame, const CodePlace& place, bool hidden) {
+    const auto text = [](const std::string& value) { return value.empty() ? CellValue{Nothing{}} : CellValue{value}; };
+    return {{"level", hidden ? CellValue{Nothing{}} : CellValue{uint64_t{frame.level}}},
+            {"sp", AddressValue{frame.sp}},
+            {"function", text(place.function)},
+            {"offset", place.function.empty() ? CellValue{Nothing{}} : CellValue{place.offset}},
+            {"ip", AddressValue{frame.pc}},
+            {"module", text(place.module)},
+            {"stack", text(frame.stack_name)},
+            {"interrupted", frame.interrupted},
+            {"rules", text(frame.source)}};
+}
+
+// Where the words of this frame end: with the return address of the next frame on the same stack.
+uint64_t end_of_words(const Target& target, const Stack& stack, size_t index) {
+    const Frame& frame = stack.frames[index];
+    for (size_t next = index + 1; next < stack.frames.size(); ++next) {
+        if (!stack.frames[next - 1].leaves_stack.empty()) return 0;
+        if (stack.frames[next].interrupted) continue;
+        return stack.frames[next].sp + target.arch().word_size;
+    }
+    return frame.exception || stack.frames.back().cfa <= frame.sp || index + 1 < stack.frames.size() ? 0 : frame.cfa;
+}
+
+// Where the code of the frame's own function is, and of the calls that were inlined into it.
+struct Source {
+    std::optional<SourceLine> line;
+    std::vector<InlineFrame> inlined; // innermost first; the function itself is not among them
+};
+
+Source find_source(const Target& target, const Plan& plan, uint64_t lookup) {
+    Source source;
+    DebugInfo* info = plan.lines || plan.inlined ? target.debug_info(lookup) : nullptr;
+    if (!info) return source;
+    if (plan.inlined) source.inlined = info->inline_frames(lookup);
+    std::optional<SourceLine> own;
+    while (!source.inlined.empty() && !source.inlined.back().inlined) {
+        own = source.inlined.back().location;
+        source.inlined.pop_back();
+    }
+    if (plan.lines) source.line = own ? own : info->line(lookup);
+    return source;
+}
+
+void print_frame(Session& session, const Plan& plan, const Stack& stack, size_t index) {
+    const Target& target = session.target();
+    const Frame& frame = stack.frames[index];
+    // crash names an interrupted function in the exception above it, and as a frame only where stacks change.
+    const bool hidden = frame.interrupted && (index == 0 || stack.frames[index - 1].leaves_stack.empty());
+    const CodePlace place = describe_code(target, frame.lookup(), frame.pc);
+    const Source source = find_source(target, plan, frame.lookup());
+    Fields fields = frame_fields(frame, place, hidden);
+    if (source.line) {
+        fields.push_back({"file", source.line->file});
+        fields.push_back({"line", uint64_t{source.line->line}});
+    }
+    const bool line_last = source.line && !source.inlined.empty(); // as on the stack: the innermost call on top
+    const std::string layout = hidden ? "" : frame_layout(plan, frame.level, place, source.line && !line_last);
+    if (source.inlined.empty() && !plan.variables) return session.report().record("frame", layout, fields);
+    session.report().begin("frame", layout, fields);
+    print_inlined(session, source.inlined);
+    if (line_last) session.report().text(fmt::format("    {}: {}", source.line->file, source.line->line), true);
+    if (plan.variables) print_variables(session, frame);
+    session.report().end();
+}
+
+} // namespace
+
+CodePlace describe_code(const Target& target, uint64_t lookup, uint64_t pc) {
+    const auto match = target.symbols().containing(lookup);
+    if (!match) return {};
+    return {std::string(match->symbol.name), pc - match->symbol.address, match->module ? match->module->name : ""};
+}
+
+void print_registers(Session& session, const ExceptionFrame& exception) {
+    const Architecture& arch = session.target().arch();
+    Fields fields{{"user_mode", exception.user_mode},
+                  {"address", exception.address ? CellValue{AddressValue{exception.address}} : CellValue{Nothing{}}}};
+    std::string layout;
+    const uint64_t pc = exception.registers.get(arch.pc).value_or(0);
+    if (!exception.user_mode) {
+        const CodePlace place = describe_code(session.target(), pc, pc);
+        fields.push_back({"exception", place.function.empty() ? CellValue{Nothing{}} : CellValue{place.function}});
+        fields.push_back({"offset", place.offset});
+        layout = place.function.empty() ? "    [exception RIP: unknown or invalid address]\n" : "    [exception RIP: {exception}+{offset}]\n";
+    }
+    const size_t first_register = fields.size();
+    for (const SavedRegister& saved : arch.pt_regs)
+        if (const auto value = exception.registers.get(saved.number)) fields.push_back({saved.name, AddressValue{*value}});
+    const auto known = [&](std::string_view line) {
+        for (size_t at = line.find('{'); at != std::string_view::npos; at = line.find('{', at + 1)) {
+            const std::string_view name = line.substr(at + 1, line.find(':', at) - at - 1);
+            bool found = false;
+            for (size_t i = first_register; i < fields.size(); ++i) found |= fields[i].key == name;
+            if (!found) return false;
+        }
+        return true;
+    };
+    bool before = true;
+    for (std::string_view line : arch.register_lines) {
+        const bool instead = line.starts_with('|');
+        if (instead) line.remove_prefix(1);
+        const bool print = (!instead || !before) && known(line);
+        if (print) layout += std::string(line) + "\n";
+        before = print;
+    }
+    if (!layout.empty()) layout.pop_back();
+    session.report().record("registers", layout, fields);
+}
+
+void print_frames(Session& session, const Plan& plan, const Stack& stack) {
+    if (stack.active_without_registers) session.report().text("(active)");
+    if (stack.start) print_registers(session, *stack.start);
+    for (size_t i = 0; i < stack.frames.size(); ++i) {
+        const Frame& frame = stack.frames[i];
+        print_frame(session, plan, stack, i);
+        if (frame.exception) print_registers(session, *frame.exception);
+        if (!frame.leaves_stack.empty()) session.report().text(frame.leaves_stack, true);
+        if (plan.words == Words::none || frame.interrupted) continue;
+        WordPrinter{session, plan.words, plan.slabs.get()}.print(frame.sp + session.target().arch().word_size, end_of_words(session.target(), stack, i));
+    }
+    if (!stack.message.empty()) session.report().note(Severity::warning, stack.message);
+}
+
+} // namespace kcrash::bt
