@@ -132,7 +132,8 @@ std::string Ring::text(uint64_t id, uint64_t begin, uint64_t next, uint64_t leng
         from = 0;
         room = end;
     }
-    if (room < word_ || from + room > size) {
+    const bool next_round = (begin + size) >> size_bits_ == next >> size_bits_;
+    if ((begin >> size_bits_ != next >> size_bits_ && !next_round) || room < word_ || from + room > size) {
         lost = "its place in the ring is damaged";
         return {};
     }
