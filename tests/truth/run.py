@@ -10,6 +10,7 @@ import argparse
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ NOT_DUMPS = re.compile(r"\.(txt|json|log)$")
 def committed(folder, scratch):
     """The committed sample, its truth unpacked."""
     subprocess.run(["tar", "xf", str(folder / "truth.tar.xz"), "-C", scratch], check=True)
+    shutil.copy(folder / "console.txt", scratch)
     yield "vmcore", folder / "vmlinux.xz", [folder / "vmcore"], pathlib.Path(scratch) / "truth"
 
 
