@@ -7,7 +7,7 @@
 options.tsv: command, letter, case line, judge, plain line (the command's name when it is left out), between tabs. The judge is
 who says what is right: guest (the guest's own truth), peer (crash 9.0.2), specification (documentation or the kernel's source).
 With "/refused" behind it the option makes no sense on this dump, and the message must say so; with "/same" it changes nothing
-on a 64-bit machine, as in crash. letters.txt lists the letters of
+on a 64-bit machine, or this dump has nothing for it. letters.txt lists the letters of
 crash; one without a row is a failure. {task:1} in a line becomes the address of the task with that pid; " ;; " separates
 several lines of one case.
 """
