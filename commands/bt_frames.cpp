@@ -138,6 +138,9 @@ void print_frames(Session& session, const Plan& plan, const Stack& stack) {
         if (plan.words == Words::none || frame.interrupted) continue;
         WordPrinter{session, plan.words, plan.slabs.get()}.print(frame.sp + session.target().arch().word_size, end_of_words(session.target(), stack, i));
     }
+    // For scripts: does the stack end because it ends, or because it could not be followed?
+    constexpr const char* ends[] = {"user_mode", "outermost", "no_rules", "unreadable", "outside", "not_recovered"};
+    session.report().record("end", "", {{"reason", std::string(ends[static_cast<size_t>(stack.end)])}});
     if (!stack.message.empty()) session.report().note(Severity::warning, stack.message);
 }
 

@@ -1,126 +1,188 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do stacks agree with the guest's /proc/PID/task/TID/stack and with the console's own Call Trace?
+"""Are the frames of bt those that the kernel itself saw?
 
-Each line of theirs is a function, an offset and a size. It is compared with the return address of ours through the guest's own
-kallsyms: the address must be the same, so that aliases (__do_sys_x, __x64_sys_x) do not matter and offsets do.
+  - Of the task that died: from panic (or the function that faulted) downwards, those of the console's Call Trace, through
+    interrupts and exceptions; lines with "?" are the kernel's guesses.
+  - Of every thread that did not run since it was recorded: those of /proc/PID/task/TID/stack, which leaves out the
+    scheduler's own functions. Its counts of context switches say whether it ran.
+  - Of those of them whose sysrq-t trace on the console is of the same sleep: all frames, and the user's instruction.
+  - Every stack of the dump ends at a user's registers or at the outermost function.
 
-The kernel leaves out what belongs to the scheduler (between __sched_text_start and __sched_text_end): so do we here. Of the
-console's trace the lines with "?" are guesses of the kernel; the RIP lines name where an interrupt or exception came in. Of
-`panic` itself only the name is compared: it calls dump_stack() at one place and dies at another.
+Frames are compared by address: name and offset through the guest's kallsyms, so that aliases are the same.
 """
-import collections
+import pathlib
 import re
 
 from guest import Guest
 
-STACK_LINE = re.compile(r"\[<[0-9a-f]+>\] ([\w.]+)\+(0x[0-9a-f]+)/0x[0-9a-f]+(?: \[(\S+)\])?")
-TRACE_LINE = re.compile(r"^(?:RIP: 0010:|)([\w.]+)\+(0x[0-9a-f]+)/0x[0-9a-f]+(?: \[(\w+)\])?$")
-STAMP = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
+STAMP = r"^(?:\[[ 0-9.]+\] ?)?"
+FRAME = re.compile(STAMP + r" *(\? )?([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[([\w-]+)[^\]]*\])?$")
+RIP = re.compile(STAMP + r" *RIP: ([0-9a-f]{4}):(?:([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?|0x([0-9a-f]+)|(Unable.*))$")
+TASK = re.compile(STAMP + r"task:(.{1,15}) +state:(\S) +stack:-?\d+ +pid: *(\d+) ")
 
 
 class Names:
-    """The guest's kallsyms: which addresses a name has."""
+    """The guest's kallsyms: a name may have several addresses."""
 
-    def __init__(self, guest):
-        self.addresses = collections.defaultdict(set)
-        for line in guest.text("kallsyms").splitlines():
-            address, _, name = line.split()[:3]
-            self.addresses[name].add(int(address, 16))
+    def __init__(self, text):
+        self.addresses = {}
+        for line in text.splitlines():
+            address, _, name = line.split(None, 3)[:3]
+            self.addresses.setdefault(name, set()).add(int(address, 16))
+        self.sched = (min(self.addresses.get("__sched_text_start", {0})), min(self.addresses.get("__sched_text_end", {0})))
 
-    def places(self, line):
-        name, offset = line[0], int(line[1], 16)
-        return {address + offset for address in self.addresses[name]}
+    def places(self, name, offset):
+        return {address + offset for address in self.addresses.get(name, ())}
 
-    def one(self, name):
-        return next(iter(self.addresses[name]), 0)
-
-
-def frames(document):
-    items = document["items"][0]["items"] if document["items"] else []
-    return [(int(item["ip"], 16), item["function"]) for item in items if item["kind"] == "frame"]
+    def is_scheduler(self, address):
+        return self.sched[0] <= address - 1 < self.sched[1]
 
 
-def same(names, theirs, ours):
-    """Line by line: is our address one of the places that theirs names?"""
-    return len(theirs) == len(ours) and all(
-        ip in names.places(line) or (line[0] == "panic" and function == "panic") for line, (ip, function) in zip(theirs, ours))
+class Frame:
+    """One line of a trace of the kernel's: what its address may be."""
+
+    def __init__(self, name, places, interrupted=False):
+        self.name, self.places, self.interrupted = name, places, interrupted
+
+    def __repr__(self):
+        return self.name
 
 
-def words(theirs):
-    return [f"{line[0]}+{line[1]}" for line in theirs]
+def parse_line(names, line):
+    if frame := FRAME.match(line):
+        if frame[1]:
+            return None
+        return Frame(f"{frame[2]}+{int(frame[3], 16)}", names.places(frame[2], int(frame[3], 16)))
+    if rip := RIP.match(line):
+        if rip[2]:
+            return Frame(f"RIP {rip[2]}+{int(rip[3], 16)}", names.places(rip[2], int(rip[3], 16)), True)
+        if rip[4]:
+            return Frame(f"RIP {rip[4]}", {int(rip[4], 16)}, True)
+    return None
 
 
-def check_sleepers(guest, names):
-    scheduler = range(names.one("__sched_text_start"), names.one("__sched_text_end"))
-    threads = {}
-    for _, folder in guest.processes():
-        for thread in sorted((folder / "task").iterdir()):
-            stat = thread / "stat"
-            if not (thread / "stack").exists() or not stat.exists():
-                continue
-            fields = stat.read_bytes().decode(errors="replace").rpartition(")")[2].split()
-            kernel = int(fields[6]) & 0x00200000  # PF_KTHREAD
-            if fields[0] not in "RZX":
-                threads[int(thread.name)] = ((thread / "stack").read_text(), kernel)
-    answers = guest.ask([f"bt {tid}" for tid in threads])
-    for (tid, (text, kernel)), answer in zip(threads.items(), answers):
-        theirs = [found.groups() for found in map(STACK_LINE.match, text.splitlines()) if found]
-        ours = [frame for frame in frames(answer) if frame[0] - 1 not in scheduler]
-        if same(names, theirs, ours):
-            guest.passed += 1
-        elif kernel and [function for _, function in ours][-1:] == ["ret_from_fork"]:
-            guest.skipped += 1  # a kernel thread that woke and went to sleep elsewhere, or runs: its stack may move
-            print(f"task {tid} moved: {words(theirs)} to {[function for _, function in ours]}")
-        else:
-            guest.check(f"task {tid}", words(theirs), [f"{function} {ip:#x}" for ip, function in ours])
-
-
-def last_trace(console):
-    """The functions of the console's last Call Trace, the guesses left out; from the line that says why it died."""
-    lines = [STAMP.sub("", line).strip() for line in console.splitlines()]
-    reasons = [i for i, line in enumerate(lines) if line.startswith(("Kernel panic - not syncing", "BUG: ", "Oops: "))]
-    starts = [i for i, line in enumerate(lines) if line == "Call Trace:" and reasons and i > reasons[0]]
-    if not starts:
-        return []
-    panics = [i for i in reasons if "Kernel panic" in lines[i]]
-    start = next((i for i in starts if panics and i > panics[0]), starts[-1])
-    trace = []
-    for line in lines[start + 1:]:
-        if line in ("</TASK>", "---[ end trace 0000000000000000 ]---") or line.startswith(("Kernel Offset", "RIP: 0033")):
+def parse_trace(names, lines):
+    frames = []
+    for line in lines:
+        if re.match(STAMP + r"(Kernel Offset|---\[|Modules linked|Call Trace)", line) or TASK.match(line):
             break
-        found = TRACE_LINE.match(line)
-        if found:
-            trace.append(found.groups())
-    return trace
+        if frame := parse_line(names, line):
+            frames.append(frame)
+            if frame.interrupted and max(frame.places, default=0) < 1 << 63:
+                break  # the user's: what follows is of something else
+    return frames
 
 
-def check_crashed(guest, names):
-    console = guest.truth.parent / "console.txt"
-    trace = last_trace(console.read_text(errors="replace")) if console.exists() else []
-    functions = [line[0] for line in trace]
-    if "panic" not in functions and "nmi_panic" not in functions:
+def last_trace(names, console):
+    """The trace of the death: the last one, with the RIP of an oops before it."""
+    lines = console.splitlines()
+    starts = [i for i, line in enumerate(lines) if re.match(STAMP + "Call Trace:", line)]
+    return parse_trace(names, lines[starts[-1] + 1:]) if starts else []
+
+
+def task_traces(names, console):
+    """What sysrq-t printed, by pid; the last of several."""
+    lines, traces = console.splitlines(), {}
+    for i, line in enumerate(lines):
+        if (task := TASK.match(line)) and i + 1 < len(lines) and "Call Trace:" in lines[i + 1]:
+            traces[int(task[3])] = parse_trace(names, lines[i + 2:i + 120])
+    return traces
+
+
+class Stack:
+    """One task of bt's answer."""
+
+    def __init__(self, task):
+        self.pid, self.task, self.command = task["pid"], task["task"], task["command"]
+        self.frames, self.end = [], None
+        for item in task["items"]:
+            if item["kind"] == "frame":
+                self.frames.append((item["function"], int(item["ip"], 16), item["interrupted"]))
+            elif item["kind"] == "registers" and item["user_mode"]:
+                self.frames.append(("user", int(item["RIP"], 16), True))
+            elif item["kind"] == "end":
+                self.end = item["reason"]
+
+    def without_scheduler(self, names):
+        return [f for f in self.frames if f[0] != "user" and not names.is_scheduler(f[1])]
+
+
+def differ(theirs, ours):
+    """What the first difference is; nothing when there is none."""
+    for i, (their, our) in enumerate(zip(theirs, ours)):
+        if our[1] not in their.places or (their.interrupted and not our[2]):
+            return f"frame {i}: {their.name} and {our[0]} at {our[1]:#x}"
+    if len(theirs) != len(ours):
+        return f"{len(theirs)} and {len(ours)} frames"
+    return None
+
+
+def check(guest, what, theirs, ours):
+    difference = differ(theirs, ours)
+    if difference:
+        print(f"{what}: {difference}\n    the guest: {[f.name for f in theirs]}\n    kcrash:    {[f'{f[0]} {f[1]:#x}' for f in ours]}")
+    guest.check(what, None, difference)
+
+
+def check_death(guest, names, console, dead):
+    trace = last_trace(names, console)
+    theirs = [f.name.split("+")[0] for f in trace]
+    if not trace or not dead:
         guest.skipped += 1
-        print("the console has no trace of a panic")
         return
-    first = functions.index("panic" if "panic" in functions else "nmi_panic")
-    theirs = trace[first:]
-    answer, = guest.ask(["bt -p"])
-    ours = frames(answer)
-    at = [function for _, function in ours].index(functions[first]) if functions[first] in [f for _, f in ours] else len(ours)
-    ours = ours[at:]
-    if same(names, theirs, ours):
-        guest.passed += 1
-        print(f"the crashed task: {len(theirs)} frames as on the console, from {functions[first]}")
-    else:
-        guest.check("the crashed task", words(theirs), [f"{function} {ip:#x}" for ip, function in ours])
+    first = theirs.index("panic") if "panic" in theirs else 0
+    ours = dead.frames
+    at = next((i for i, f in enumerate(ours) if f[0] == theirs[first].removeprefix("RIP ")), None)
+    guest.check(f"the death of {dead.pid}: its first function", theirs[first], theirs[first] if at is not None else [f[0] for f in ours])
+    if at is not None:
+        # panic itself called the printing of the trace from one place, and the crash kernel from another.
+        check(guest, f"the death of {dead.pid}", trace[first + 1:], ours[at + 1:])
+
+
+def switches(folder):
+    text = (folder / "status").read_text(errors="surrogateescape")
+    return tuple(int(re.search(rf"^{word}_ctxt_switches:\s+(\d+)", text, re.M)[1]) for word in ("voluntary", "nonvoluntary"))
+
+
+def recorded_threads(guest):
+    for _, folder in guest.processes():
+        for thread in (folder / "task").iterdir():
+            if (thread / "stack").exists() and (thread / "status").exists():
+                yield int(thread.name), thread
+
+
+def check_sleepers(guest, names, stacks, traces):
+    recorded = [(tid, folder) for tid, folder in recorded_threads(guest) if tid in stacks]
+    answers = guest.ask([f"struct task_struct.nvcsw,nivcsw {stacks[tid].task}" for tid, _ in recorded])
+    for (tid, folder), answer in zip(recorded, answers):
+        values = {v["name"]: v["value"] for v in answer["items"][0]["items"]}
+        stack = stacks[tid]
+        if switches(folder) != (values["nvcsw"], values["nivcsw"]) or re.search(r"^State:\s+R", (folder / "status").read_text(errors="surrogateescape"), re.M):
+            guest.skipped += 1  # it ran since, or it was running
+            continue
+        lines = (folder / "stack").read_text().splitlines()
+        theirs = [f for f in (parse_line(names, line.removeprefix("[<0>] ")) for line in lines) if f]
+        check(guest, f"task {tid} {stack.command!r}: /proc stack", theirs, stack.without_scheduler(names))
+        trace = traces.get(tid, [])
+        if differ([f for f in trace if not f.interrupted and not all(map(names.is_scheduler, f.places))], [(f.name, min(f.places, default=0), False) for f in theirs]):
+            guest.skipped += 1  # sysrq-t was of another sleep
+        elif trace:
+            check(guest, f"task {tid} {stack.command!r}: sysrq-t", trace, stack.frames)
 
 
 def main():
     guest = Guest()
-    names = Names(guest)
-    check_sleepers(guest, names)
-    check_crashed(guest, names)
+    names = Names(guest.text("kallsyms"))
+    console_file = pathlib.Path(guest.files[1]).parent / "console.txt"
+    console = console_file.read_text(errors="replace") if console_file.exists() else ""
+    everyone, dead = guest.ask(["foreach bt", "bt -p"])
+    all_stacks = [Stack(item) for item in everyone["items"] if item["kind"] == "task"]
+    for stack in all_stacks:
+        if stack.frames:
+            guest.check(f"task {stack.pid} {stack.command!r}: the stack ends", True, stack.end in ("user_mode", "outermost"))
+    check_death(guest, names, console, Stack(dead["items"][0]) if dead["ok"] else None)
+    check_sleepers(guest, names, {s.pid: s for s in all_stacks if s.pid}, task_traces(names, console))
     guest.end()
 
 
