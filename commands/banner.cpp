@@ -85,7 +85,8 @@ void time_lines(Report& report, const Target& target) {
 void name_lines(Report& report, const Target& target) {
     const KernelNames names = read_uts(target);
     line(report, "NODENAME", "nodename", cell_or_missing(names.node));
-    line(report, "RELEASE", "release", cell_or_missing(names.release));
+    const auto told = target.vmcoreinfo().value("OSRELEASE"); // when the page of uts_namespace is not in the dump
+    line(report, "RELEASE", "release", !names.release && told ? CellValue{std::string(*told)} : cell_or_missing(names.release));
     line(report, "VERSION", "version", cell_or_missing(names.version));
     const auto clock = cpu_kilohertz(target);
     line(report, "MACHINE", "machine", cell_or_missing(names.machine), clock ? fmt::format("  ({} Mhz)", *clock / 1000) : "  (unknown Mhz)");

@@ -108,6 +108,7 @@ std::optional<uint64_t> present_pages(const Target& target) {
             if (!present) return std::nullopt;
             pages += *present;
         }
+        if (pages == 0) return std::nullopt; // every machine has memory: the nodes could not be read
         return pages;
     } catch (const LookupError&) {
         return std::nullopt;
