@@ -102,7 +102,7 @@ void load_all(Session& session, const Invocation& invocation) {
             throw UsageError(fmt::format("{} is not a directory", invocation.operands.back()));
         release.clear(); // only there
     }
-    const ModuleFinder finder(release, places);
+    ModuleFinder finder(release, places);
     std::vector<std::string> names, missing;
     for (const LoadedModule* module : by_base(target)) names.push_back(module->name);
     size_t loaded = 0;

@@ -61,6 +61,7 @@ public:
     void load_module(std::string_view name, const std::string& object_file, bool list_sections = false);
     void unload_module(std::string_view name);                               // mod -d
     std::vector<std::string> module_search_path() const; // --mod, debug folders, the folder of vmlinux
+    std::string find_module_object(const LoadedModule& module) const; // empty: none is found
 
     // DWARF of the file that covers the address (or of the kernel); null when there is none. Opened on first use.
     DebugInfo* debug_info(uint64_t address) const;

@@ -18,7 +18,7 @@ DebugInfo* Target::kernel_debug_info() const {
         if (half.path.empty()) return nullptr;
         file = ElfFile::open(half.path);
     }
-    lazy_->kernel_dwarf = open_dwarf(file, *arch_, kernel_offset_, nullptr, lazy_->btf_types);
+    lazy_->kernel_dwarf = open_dwarf(file, *arch_, kernel_offset_, nullptr, lazy_->btf_types, options_.use_cache);
     return lazy_->kernel_dwarf.get();
 }
 
@@ -29,19 +29,17 @@ DebugInfo* Target::debug_info(uint64_t address) const {
     const auto known = lazy_->module_dwarf.find(module->name);
     if (known != lazy_->module_dwarf.end()) return known->second.get();
     std::shared_ptr<DebugInfo>& slot = lazy_->module_dwarf[module->name];
-    std::string path = module->object_file;
-    if (path.empty()) {
-        std::vector<std::string> places = options_.module_directories;
-        places.insert(places.end(), options_.debug_directories.begin(), options_.debug_directories.end());
-        if (!options_.vmlinux.empty()) {
-            const size_t slash = options_.vmlinux.rfind('/');
-            places.push_back(slash == std::string::npos ? "." : options_.vmlinux.substr(0, slash));
-        }
-        path = find_module_file(*module, vmcoreinfo_.value("OSRELEASE").value_or(""), places).path;
+    std::shared_ptr<const ElfFile> file;
+    if (!module->object_file.empty()) file = ElfFile::open(module->object_file);
+    if (file && !file->has_dwarf()) {
+        const FoundFile half = find_debug_half(*file, options_.debug_directories);
+        file = half.path.empty() ? nullptr : ElfFile::open(half.path);
     }
-    if (path.empty()) return nullptr;
-    std::shared_ptr<const ElfFile> file = ElfFile::open(path);
-    if (!file->has_dwarf()) return nullptr;
+    if (!file) {
+        const std::string path = find_module_object(*module);
+        if (!path.empty()) file = ElfFile::open(path);
+    }
+    if (!file || !file->has_dwarf()) return nullptr;
     slot = open_dwarf(file, *arch_, kernel_offset_, module, lazy_->btf_types);
     return slot.get();
 }

@@ -14,12 +14,6 @@ size_t index_of(const std::vector<LoadedModule>& modules, std::string_view name)
     throw LookupError(fmt::format("module \"{}\" is not loaded in the dumped kernel; \"mod\" lists those that are", name));
 }
 
-std::string searched_list(const FoundFile& found) {
-    std::string text;
-    for (const std::string& place : found.searched) text += (text.empty() ? "" : ", ") + place;
-    return text.empty() ? "nowhere" : text;
-}
-
 } // namespace
 
 std::vector<std::string> Target::module_search_path() const {
@@ -32,17 +26,21 @@ std::vector<std::string> Target::module_search_path() const {
     return places;
 }
 
+std::string Target::find_module_object(const LoadedModule& module) const {
+    const std::scoped_lock guard(lazy_->lock);
+    if (!lazy_->module_finder)
+        lazy_->module_finder = std::make_unique<ModuleFinder>(vmcoreinfo_.value("OSRELEASE").value_or(""), module_search_path());
+    return lazy_->module_finder->find(module).path;
+}
+
 void Target::load_module(std::string_view name, const std::string& object_file, bool list_sections) {
     std::vector<LoadedModule> modules = symbols_->modules();
     LoadedModule& module = modules[index_of(modules, name)];
     std::string path = object_file;
-    if (path.empty()) {
-        const FoundFile found = find_module_file(module, vmcoreinfo_.value("OSRELEASE").value_or(""), module_search_path());
-        if (found.path.empty())
-            throw LookupError(fmt::format("module {}: no file of it with build-id {} was found; searched {}", name,
-                                          module.build_id.empty() ? "(unknown)" : hex(module.build_id), searched_list(found)));
-        path = found.path;
-    }
+    if (path.empty()) path = find_module_object(module);
+    if (path.empty())
+        throw LookupError(fmt::format("module {}: no file of it with build-id {} was found; name the file, or open with --mod DIRECTORY", name,
+                                      module.build_id.empty() ? "(unknown)" : hex(module.build_id)));
     const auto file = ElfFile::open(path);
     if (!file->relocatable()) throw FileError(fmt::format("{}: not a module's object file", path));
     if (!module.build_id.empty() && file->build_id() != module.build_id && !options_.force)

@@ -2,6 +2,7 @@
 // What Target keeps for later: opened when first asked for, once, under a lock.
 #pragma once
 #include "kernel/target.hpp"
+#include "symbols/debug_files.hpp"
 #include "symbols/elf_file.hpp"
 #include "symbols/sources.hpp"
 #include <map>
@@ -15,6 +16,7 @@ struct Target::Lazy {
     bool kernel_dwarf_tried = false;
     std::shared_ptr<DebugInfo> kernel_dwarf;
     std::map<std::string, std::shared_ptr<DebugInfo>, std::less<>> module_dwarf; // by module name; null: none found
+    std::unique_ptr<ModuleFinder> module_finder;                 // made when the first module's file is searched
     bool kernel_orc_tried = false;
     std::unique_ptr<UnwindTable> kernel_orc;
     std::map<uint64_t, std::unique_ptr<UnwindTable>> module_orc; // by address of struct module

@@ -82,6 +82,11 @@ ModuleFinder::ModuleFinder(std::string_view release, const std::vector<std::stri
         searched_.push_back(fmt::format("{}/lib/modules/{}", debug_folder, release));
         searched_.push_back(fmt::format("/lib/modules/{}", release));
     }
+}
+
+void ModuleFinder::list() {
+    if (listed_) return;
+    listed_ = true;
     size_t entries = 0;
     namespace fs = std::filesystem;
     for (size_t order = 0; order < searched_.size(); ++order) {
@@ -96,26 +101,26 @@ ModuleFinder::ModuleFinder(std::string_view release, const std::vector<std::stri
     }
 }
 
-FoundFile ModuleFinder::find(const LoadedModule& module) const {
+FoundFile ModuleFinder::find(const LoadedModule& module) {
     FoundFile found;
     found.searched = searched_;
-    std::vector<std::string> candidates;
-    if (!module.build_id.empty()) candidates.push_back(build_id_path(debug_folder, module.build_id));
-    const auto [first, last] = files_.equal_range(module.name);
-    for (auto it = first; it != last; ++it) candidates.push_back(it->second);
-    for (const std::string& path : candidates) {
-        if (!is_file(path)) continue;
+    const auto is_best = [&](const std::string& path) { // true: nothing better can come
+        if (!is_file(path)) return false;
         try {
             const auto file = ElfFile::open(path);
-            if (!is_of_module(*file, module, release_)) continue;
-            if (file->has_dwarf()) {
-                found.path = path;
-                return found;
-            }
-            if (found.path.empty()) found.path = path; // symbols are better than nothing
+            if (!is_of_module(*file, module, release_)) return false;
+            const bool dwarf = file->has_dwarf();
+            if (dwarf || found.path.empty()) found.path = path; // symbols are better than nothing
+            return dwarf;
         } catch (const FileError&) { // a damaged file is not the one
+            return false;
         }
-    }
+    };
+    if (!module.build_id.empty() && is_best(build_id_path(debug_folder, module.build_id))) return found;
+    list();
+    const auto [first, last] = files_.equal_range(module.name);
+    for (auto it = first; it != last; ++it)
+        if (is_best(it->second)) break;
     return found;
 }
 

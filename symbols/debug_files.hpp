@@ -17,13 +17,15 @@ struct FoundFile {
 // The .ko, .ko.debug, .ko.xz, .ko.zst of a module; a wrong build-id never matches. `directories` come first.
 // release: the kernel's utsname release, for the standard folders. Nothing is fetched from a network.
 FoundFile find_module_file(const LoadedModule& module, std::string_view release, const std::vector<std::string>& directories);
-// The same for many modules: the folders are listed once.
+// The same for many modules: the folders are listed once, when they are first needed. Not for several threads.
 class ModuleFinder {
 public:
     ModuleFinder(std::string_view release, const std::vector<std::string>& directories);
-    FoundFile find(const LoadedModule& module) const;
+    FoundFile find(const LoadedModule& module);
 
 private:
+    void list();
+    bool listed_ = false;
     std::string release_;
     std::vector<std::string> searched_;
     std::multimap<std::string, std::string, std::less<>> files_; // name of the module -> path, in the order of the folders
