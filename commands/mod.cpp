@@ -126,21 +126,34 @@ void load_all(Session& session, const Invocation& invocation) {
     if (!shown.empty()) show(session, shown);
 }
 
-void unload_all(Target& target) {
+// Shows the modules whose files were forgotten, as they are now.
+void unload(Session& session, const std::vector<std::string>& names) {
+    Target& target = session.target();
+    std::vector<std::string> loaded;
+    for (const std::string& name : names)
+        if (!module_named(target, name).object_file.empty()) loaded.push_back(name);
+    for (const std::string& name : loaded) target.unload_module(name);
+    if (loaded.empty()) return session.report().text(names.size() == 1 ? fmt::format("no object file is loaded for {}", names.front()) : "no object files are loaded");
+    Modules shown;
+    for (const std::string& name : loaded) shown.push_back(&module_named(target, name));
+    show(session, shown);
+}
+
+void unload_all(Session& session) {
     std::vector<std::string> names;
-    for (const LoadedModule& module : target.symbols().modules()) names.push_back(module.name);
-    for (const std::string& name : names) target.unload_module(name);
+    for (const LoadedModule* module : by_base(session.target())) names.push_back(module->name);
+    unload(session, names);
 }
 
 void run(Session& session, const Invocation& invocation) {
     Target& target = session.target();
     if (invocation.has("t")) return show_taints(session);
-    if (invocation.has("D")) return unload_all(target);
-    if (const auto name = invocation.value("d")) return target.unload_module(*name);
+    if (invocation.has("D")) return unload_all(session);
+    if (invocation.has("d")) return unload(session, invocation.values("d"));
     if (invocation.has("s")) return load_one(session, invocation);
     if (invocation.has("S")) return load_all(session, invocation);
     if (invocation.has("g")) throw UsageError("-g says what to add when a file is loaded: mod -s module -g, or mod -S -g");
-    if (invocation.has("R")) unload_all(target);
+    if (invocation.has("R")) throw UsageError("-R is for live systems: the modules of a dump do not change; \"mod -D\" forgets loaded object files");
     Modules modules = by_base(target);
     if (!invocation.operands.empty()) {
         modules.clear();
@@ -156,7 +169,7 @@ constexpr Option options[] = {
     {"D", "", ArgumentKind::none, "forget what was loaded for all modules"},
     {"t", "", ArgumentKind::none, "the modules that taint the kernel"},
     {"g", "", ArgumentKind::none, "with -s or -S: list the sections' starts and ends among the symbols, see \"sym -m\""},
-    {"R", "", ArgumentKind::none, "forget what was loaded, list all modules"},
+    {"R", "", ArgumentKind::none, "read the list of modules anew: for live systems only"},
     {"r", "", ArgumentKind::none, "debug information is always read when it is needed, so this changes nothing"},
     {"o", "", ArgumentKind::none, "there is one way to load symbols, so this changes nothing"},
 };

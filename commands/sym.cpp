@@ -19,6 +19,8 @@ struct Place {
     Symbol symbol() const { return table->at(index); }
 };
 
+constexpr uint64_t alloc_flag = 2, code_flag = 4; // SHF_ALLOC, SHF_EXECINSTR
+
 class Lister {
 public:
     Lister(Session& session, bool sections) : session_(session), target_(session.target()), sections_(sections) {}
@@ -74,6 +76,16 @@ public:
         return Place{&table, module, above - 1, address - table.at(above - 1).address};
     }
 
+    // ".init.text" is no symbol, but people look for it. False: no section of vmlinux.
+    bool show_section(const std::string& name) const {
+        const ElfSection* section = name.starts_with('.') && target_.elf() ? target_.elf()->section(name) : nullptr;
+        if (!section || !(section->flags & alloc_flag)) return false;
+        const uint64_t address = section->address >> 63 ? section->address + target_.kernel_offset() : section->address;
+        session_.report().record("section", "{address} ({type}) {name}",
+                                 {{"address", AddressValue{address}}, {"type", std::string(1, (section->flags & code_flag) ? 't' : 'd')}, {"name", name}, {"size", BytesValue{section->size}}});
+        return true;
+    }
+
 private:
     std::string offset_text(uint64_t offset) const {
         if (offset == 0) return {};
@@ -98,7 +110,7 @@ private:
         if (!elf) return {};
         const uint64_t linked = address >> 63 ? address - target_.kernel_offset() : address;
         for (const ElfSection& section : elf->sections())
-            if ((section.flags & 2 /* SHF_ALLOC */) && linked >= section.address && linked - section.address < section.size) return section.name;
+            if ((section.flags & alloc_flag) && linked >= section.address && linked - section.address < section.size) return section.name;
         return {};
     }
 
@@ -186,6 +198,7 @@ void search(Session& session, const Lister& lister, const std::string& text, boo
 // A word is a symbol, or what has an address: then the symbol that holds it.
 void look_up(Session& session, const Lister& lister, const Invocation& invocation, const std::string& word) {
     const Symbols& symbols = session.target().symbols();
+    if (lister.show_section(word)) return;
     std::vector<Place> places;
     for (const SymbolMatch& match : symbols.find_all(word)) places.push_back(lister.place_of(match));
     if (places.empty()) {
