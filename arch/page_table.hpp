@@ -28,6 +28,8 @@ struct PageTableLayout {
     // last: the level below which there is none; ignored_bits: to be cleared from addresses. Pure.
     DecodedEntry (*decode)(uint64_t entry, const PageTableLevel& level, bool last, uint64_t ignored_bits) = nullptr;
     uint64_t ignored_bits = 0;              // of an entry's address: memory encryption
+    // The kernel's own half: what is not present there is not mapped (freed init memory keeps its frame in the entry).
+    bool (*never_swapped)(uint64_t address) = nullptr;
 };
 
 // Walks from the root. Depth is bounded by the layout. Looks at the memory, which must outlive it.

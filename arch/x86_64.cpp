@@ -74,6 +74,7 @@ PageTableLayout layout(const KernelFacts& facts) {
     if (auto told = facts.number("pgtable_l5_enabled")) five = *told != 0;
     PageTableLayout result = five ? five_levels : four_levels;
     result.ignored_bits = facts.number("sme_mask").value_or(0);
+    result.never_swapped = [](uint64_t address) { return address >> 63 != 0; };
     return result;
 }
 
