@@ -28,23 +28,23 @@ constexpr uint32_t note_prstatus = 1; // NT_PRSTATUS of elf.h, in notes named "C
 
 // What the file says about itself, without any symbols. Absent is absent, never zero.
 struct DumpInfo {
-    std::string format;                  // "kdump-compressed v6", "ELF", "flattened kdump-compressed v6"
-    std::vector<std::string> files;      // as given by the user
-    uint16_t elf_machine = 0;            // EM_* of elf.h; 0: unknown
+    std::string format;             // "kdump-compressed v6", "ELF", "flattened kdump-compressed v6"
+    std::vector<std::string> files; // as given by the user
+    uint16_t elf_machine = 0;       // EM_* of elf.h; 0: unknown
     ByteOrder order = ByteOrder::little;
-    unsigned word_size = 8;              // bytes
-    uint64_t page_size = 4096;           // bytes
-    std::optional<uint32_t> dump_level;  // makedumpfile -d, or derived; unknown in plain ELF
-    std::string compression;             // "zlib", "lzo", "snappy", "zstd", "none"; the method named in the header
-    bool partial = false;                // the dump tool left pages out on purpose
-    bool incomplete = false;             // the dump tool ran out of room
-    bool truncated = false;              // the file is shorter than its own headers say
+    unsigned word_size = 8;             // bytes
+    uint64_t page_size = 4096;          // bytes
+    std::optional<uint32_t> dump_level; // makedumpfile -d, or derived; unknown in plain ELF
+    std::string compression;            // "zlib", "lzo", "snappy", "zstd", "none"; the method named in the header
+    bool partial = false;               // the dump tool left pages out on purpose
+    bool incomplete = false;            // the dump tool ran out of room
+    bool truncated = false;             // the file is shorter than its own headers say
     bool excluded_vmemmap = false;
-    bool split = false;                  // several files make one dump
-    std::string release;                 // utsname.release of the header, if it has one
-    std::string machine;                 // utsname.machine of the header, if it has one
-    uint64_t max_frame = 0;              // page frames are below this; 0: unknown
-    std::vector<std::string> warnings;   // what is odd about the file, each a line for the user
+    bool split = false;                // several files make one dump
+    std::string release;               // utsname.release of the header, if it has one
+    std::string machine;               // utsname.machine of the header, if it has one
+    uint64_t max_frame = 0;            // page frames are below this; 0: unknown
+    std::vector<std::string> warnings; // what is odd about the file, each a line for the user
 };
 
 // A physical range that the machine had, as far as the dump knows. Ends are exclusive, in bytes.

@@ -7,7 +7,8 @@
 //   - program headers are where e_phoff says (QEMU: behind a section header, at 192); e_ehsize is wrong in QEMU's;
 //   - more than 65,534 program headers: e_phnum is 0xffff and the count stands in sh_info of section header 0;
 //   - segments come in any order, offsets are not page aligned, and ranges overlap: kexec describes the kernel text
-//     twice, QEMU with paging=true writes one segment for each virtual range. The first segment wins, but stored bytes win over absent ones;
+//     twice, QEMU with paging=true writes one segment for each virtual range. The first segment wins, but stored bytes win over
+//     absent ones;
 //   - p_filesz below p_memsz: makedumpfile -E left the rest out. It was excluded, or it was all zeroes: the file does not tell;
 //   - the container may be ELF64 for a 32-bit kernel; so the word size comes from e_machine;
 //   - p_vaddr is zero or nonsense in some; only p_paddr is used. -1 there means: no physical address;
@@ -68,7 +69,8 @@ Header read_header(const ByteSource& file) {
 uint64_t extended_count(const ByteSource& file, const Header& header) {
     const uint64_t at = header.elf64 ? offsetof(Elf64_Shdr, sh_info) : offsetof(Elf32_Shdr, sh_info);
     if (header.sections_at == 0 || header.sections_at > file.size())
-        throw FileError(fmt::format("{}: damaged ELF header: the number of program headers is in a section header, which is missing", file.path()));
+        throw FileError(fmt::format(
+            "{}: damaged ELF header: the number of program headers is in a section header, which is missing", file.path()));
     const auto bytes = file.read(FileOffset(header.sections_at + at), 4);
     return load<uint32_t>(bytes.data(), header.order);
 }
@@ -91,13 +93,15 @@ Segment parse_segment(Cursor cursor, bool elf64) {
 template <typename Use> void for_each_segment(const ByteSource& file, const Header& header, Use use) {
     const uint64_t least = header.elf64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
     if (header.segment_size < least)
-        throw FileError(fmt::format("{}: damaged ELF header: program headers of {} bytes, {} are needed", file.path(), header.segment_size, least));
+        throw FileError(fmt::format("{}: damaged ELF header: program headers of {} bytes, {} are needed", file.path(),
+                                    header.segment_size, least));
     if (header.segments > max_segments)
-        throw FileError(fmt::format("{}: damaged ELF header: {} program headers are more than kcrash reads, {}", file.path(), header.segments, max_segments));
+        throw FileError(fmt::format("{}: damaged ELF header: {} program headers are more than kcrash reads, {}", file.path(),
+                                    header.segments, max_segments));
     const uint64_t table = header.segments * header.segment_size;
     if (header.segments_at > file.size() || table > file.size() - header.segments_at)
-        throw FileError(fmt::format("{}: truncated: the program headers need {} bytes at offset 0x{:x}, the file has {}", file.path(), table,
-                                    header.segments_at, file.size()));
+        throw FileError(fmt::format("{}: truncated: the program headers need {} bytes at offset 0x{:x}, the file has {}",
+                                    file.path(), table, header.segments_at, file.size()));
     constexpr uint64_t at_once = 1024;
     for (uint64_t i = 0; i < header.segments; i += at_once) {
         const uint64_t n = std::min(at_once, header.segments - i);
@@ -158,8 +162,7 @@ void ElfDump::fill_info(const Header& header) {
 
 void ElfDump::add_segment(const Segment& segment) {
     if (segment.type == PT_NOTE) add_notes(segment);
-    else if (segment.type == PT_LOAD && segment.memory_size != 0 && segment.physical != UINT64_MAX)
-        add_memory(segment);
+    else if (segment.type == PT_LOAD && segment.memory_size != 0 && segment.physical != UINT64_MAX) add_memory(segment);
 }
 
 // All note segments together are bounded: a hostile file may have a million that name the same bytes.
@@ -173,7 +176,8 @@ void ElfDump::add_notes(const Segment& segment) {
 void ElfDump::add_memory(const Segment& segment) {
     const uint64_t stored = std::min(segment.file_size, segment.memory_size);
     uint64_t end, file_end;
-    if (__builtin_add_overflow(segment.physical, segment.memory_size, &end) || __builtin_add_overflow(segment.offset, stored, &file_end)) {
+    if (__builtin_add_overflow(segment.physical, segment.memory_size, &end) ||
+        __builtin_add_overflow(segment.offset, stored, &file_end)) {
         ++broken_loads_;
         return;
     }
@@ -192,13 +196,16 @@ void ElfDump::add_memory(const Segment& segment) {
 
 void ElfDump::check_segments() {
     if (broken_loads_)
-        info_.warnings.push_back(fmt::format("{}: {} program headers are damaged: their ranges wrap; they are left out", file_->path(), broken_loads_));
+        info_.warnings.push_back(fmt::format("{}: {} program headers are damaged: their ranges wrap; they are left out",
+                                             file_->path(), broken_loads_));
     if (loads_ == 0)
         throw FileError(fmt::format("{}: an ELF core file without memory: no PT_LOAD program header has a physical address"
-                                    " (Xen domain dumps look so; they are not read yet)", file_->path()));
-    if (loads_ > 1 && zero_loads_ == loads_)
-        throw FileError(fmt::format("{}: is not a kernel dump: its program headers have no physical addresses (the core file of a process?)",
+                                    " (Xen domain dumps look so; they are not read yet)",
                                     file_->path()));
+    if (loads_ > 1 && zero_loads_ == loads_)
+        throw FileError(
+            fmt::format("{}: is not a kernel dump: its program headers have no physical addresses (the core file of a process?)",
+                        file_->path()));
     if (needed_ <= file_->size()) return;
     info_.truncated = true;
     info_.warnings.push_back(fmt::format("{}: truncated: needs {} bytes, has {}", file_->path(), needed_, file_->size()));
@@ -212,7 +219,8 @@ void ElfDump::choose_page_size() {
     info_.page_size = 4096;
     const uint16_t machine = info_.elf_machine;
     if (machine != EM_X86_64 && machine != EM_386 && machine != EM_ARM && machine != EM_S390 && machine != EM_RISCV)
-        info_.warnings.push_back(fmt::format("{}: no VMCOREINFO that tells the page size; 4096 bytes are assumed", file_->path()));
+        info_.warnings.push_back(
+            fmt::format("{}: no VMCOREINFO that tells the page size; 4096 bytes are assumed", file_->path()));
 }
 
 Fault ElfDump::try_read_page(PageFrame frame, std::span<std::byte> into) const {

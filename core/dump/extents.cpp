@@ -41,15 +41,15 @@ void resolve_overlaps(std::vector<Extent>& extents, bool (*same_kind)(const Exte
         if (!result.empty() && result.back().end == at && result.back().source + (at - result.back().begin) == piece.source &&
             same_kind(result.back(), piece))
             result.back().end = end;
-        else
-            result.push_back(piece);
+        else result.push_back(piece);
         at = end;
     }
     extents = std::move(result);
 }
 
 const Extent* find_extent(const std::vector<Extent>& extents, uint64_t at) {
-    const auto behind = std::upper_bound(extents.begin(), extents.end(), at, [](uint64_t a, const Extent& e) { return a < e.end; });
+    const auto behind =
+        std::upper_bound(extents.begin(), extents.end(), at, [](uint64_t a, const Extent& e) { return a < e.end; });
     return behind == extents.end() ? nullptr : &*behind;
 }
 

@@ -10,8 +10,8 @@
 // ones wrote (headers are written more than once). So the index is: one extent per record, of which the last wins,
 // resolved into ranges without overlaps. It is made in one pass that reads record headers only.
 //
-// In a whole file, bytes that no record wrote are zero, as they are in the sparse file that makedumpfile -R makes. Without the end
-// mark they may have been lost on the way, and are not readable. Specified by makedumpfile's IMPLEMENTATION.
+// In a whole file, bytes that no record wrote are zero, as they are in the sparse file that makedumpfile -R makes. Without the
+// end mark they may have been lost on the way, and are not readable. Specified by makedumpfile's IMPLEMENTATION.
 #include "core/dump/flattened.hpp"
 #include "core/bytes.hpp"
 #include "core/dump/extents.hpp"
@@ -43,7 +43,8 @@ public:
             if (gap && !whole_) return Fault::truncated;
             const size_t n = static_cast<size_t>(std::min<uint64_t>(into.size(), (gap ? extent->begin : extent->end) - offset));
             if (gap) std::fill_n(into.begin(), n, std::byte{0});
-            else if (const Fault fault = file_->try_read(FileOffset(extent->source + (offset - extent->begin)), into.first(n)); fault != Fault::none)
+            else if (const Fault fault = file_->try_read(FileOffset(extent->source + (offset - extent->begin)), into.first(n));
+                     fault != Fault::none)
                 return fault;
             into = into.subspan(n);
             offset += n;
@@ -105,7 +106,8 @@ Index read_records(const ByteSource& file, std::vector<std::string>& warnings) {
             return index;
         }
         if (index.extents.size() == limit)
-            throw FileError(fmt::format("{}: a flattened file of more than {} records; rearrange it with \"makedumpfile -R\"", file.path(), limit));
+            throw FileError(fmt::format("{}: a flattened file of more than {} records; rearrange it with \"makedumpfile -R\"",
+                                        file.path(), limit));
         const uint64_t there = std::min(size, file.size() - at - record_header);
         if (there) index.extents.push_back({offset, offset + there, at + record_header, end_mark - index.extents.size()});
         if (there < size) {
@@ -114,7 +116,8 @@ Index read_records(const ByteSource& file, std::vector<std::string>& warnings) {
         }
         at += record_header + size;
     }
-    warnings.push_back(fmt::format("{}: truncated: needs more than {} bytes, has {}", file.path(), std::max(at, file.size()), file.size()));
+    warnings.push_back(
+        fmt::format("{}: truncated: needs more than {} bytes, has {}", file.path(), std::max(at, file.size()), file.size()));
     return index;
 }
 
@@ -129,9 +132,11 @@ bool is_flattened(std::span<const std::byte> head) {
 std::shared_ptr<const ByteSource> open_flattened(std::shared_ptr<const ByteSource> file, std::vector<std::string>& warnings,
                                                  bool& truncated) {
     const auto head = file->read(FileOffset(0), 32);
-    const uint64_t type = load<uint64_t>(head.data() + 16, ByteOrder::big), version = load<uint64_t>(head.data() + 24, ByteOrder::big);
+    const uint64_t type = load<uint64_t>(head.data() + 16, ByteOrder::big),
+                   version = load<uint64_t>(head.data() + 24, ByteOrder::big);
     if (type != 1 || version != 1)
-        throw FileError(fmt::format("{}: a flattened file of type {}, version {}; kcrash reads type 1, version 1", file->path(), type, version));
+        throw FileError(fmt::format("{}: a flattened file of type {}, version {}; kcrash reads type 1, version 1", file->path(),
+                                    type, version));
     Index index = read_records(*file, warnings);
     if (index.extents.empty()) throw FileError(fmt::format("{}: a flattened file that holds nothing", file->path()));
     resolve_overlaps(index.extents, all_alike);

@@ -112,8 +112,7 @@ std::vector<std::pair<uint64_t, uint64_t>> bitmap_runs(const ByteSource& file, F
                 if (set) {
                     start = frame;
                     if (runs.size() + 1 == limit) return runs.emplace_back(start, frames), runs;
-                } else
-                    runs.emplace_back(start, frame);
+                } else runs.emplace_back(start, frame);
             }
         }
     }

@@ -44,8 +44,8 @@ private:
     uint64_t count_ = 0;
 };
 
-// The runs of set bits of a bitmap, ascending, as frame numbers [first, second). At most `limit` of them: the last run then reaches
-// to the end, because whoever asks wants to miss nothing. Throws FileError.
+// The runs of set bits of a bitmap, ascending, as frame numbers [first, second). At most `limit` of them: the last run then
+// reaches to the end, because whoever asks wants to miss nothing. Throws FileError.
 std::vector<std::pair<uint64_t, uint64_t>> bitmap_runs(const ByteSource& file, FileOffset at, uint64_t frames, size_t limit);
 
 } // namespace kcrash

@@ -92,7 +92,8 @@ void check_same_dump(const Part& a, const Part& b) {
         x.bitmap_blocks != y.bitmap_blocks || x.dump_level != y.dump_level || x.order != y.order)
         throw FileError(fmt::format("{}: is not of the same dump as {}", b.file->path(), a.file->path()));
     if (!x.split || !y.split)
-        throw FileError(fmt::format("{}: is not a part of a split dump; open one dump at a time", (x.split ? b : a).file->path()));
+        throw FileError(
+            fmt::format("{}: is not a part of a split dump; open one dump at a time", (x.split ? b : a).file->path()));
 }
 
 KdumpDump::KdumpDump(std::vector<std::shared_ptr<const ByteSource>> files) {
@@ -117,7 +118,9 @@ KdumpDump::KdumpDump(std::vector<std::shared_ptr<const ByteSource>> files) {
 void KdumpDump::fill_info() {
     const KdumpHeader& h = header();
     info_.format = fmt::format("kdump-compressed v{}", h.version);
-    if (h.version > 6) info_.warnings.push_back(fmt::format("{}: header version {} is newer than kcrash; it is read as version 6", parts_.front().file->path(), h.version));
+    if (h.version > 6)
+        info_.warnings.push_back(fmt::format("{}: header version {} is newer than kcrash; it is read as version 6",
+                                             parts_.front().file->path(), h.version));
     info_.elf_machine = h.elf_machine;
     info_.order = h.order;
     info_.word_size = h.word_size;
@@ -146,7 +149,9 @@ void KdumpDump::read_texts() {
     std::string text(std::min(h.vmcoreinfo_size, max_text), '\0');
     const Fault fault = file.try_read(FileOffset(h.vmcoreinfo_at), std::as_writable_bytes(std::span(text)));
     if (fault == Fault::none) vmcoreinfo_ = text.substr(0, text.find('\0'));
-    else info_.warnings.push_back(fmt::format("{}: VMCOREINFO at offset 0x{:x} cannot be read: {}", file.path(), h.vmcoreinfo_at, describe(fault)));
+    else
+        info_.warnings.push_back(
+            fmt::format("{}: VMCOREINFO at offset 0x{:x} cannot be read: {}", file.path(), h.vmcoreinfo_at, describe(fault)));
 }
 
 // Sorts the parts of a split set, refuses overlaps and names what is missing.
@@ -162,13 +167,15 @@ void KdumpDump::order_parts() {
     const Part* before = nullptr;
     const auto missing = [&](uint64_t end) {
         if (end > expected)
-            info_.warnings.push_back(fmt::format("a part of the split dump is missing: physical addresses 0x{:x} to 0x{:x} cannot be read",
-                                                 expected * info_.page_size, end * info_.page_size - 1));
+            info_.warnings.push_back(
+                fmt::format("a part of the split dump is missing: physical addresses 0x{:x} to 0x{:x} cannot be read",
+                            expected * info_.page_size, end * info_.page_size - 1));
     };
     for (const Part& part : parts_) {
         if (part.begin >= part.end) continue;
         if (part.begin < expected)
-            throw FileError(fmt::format("{}: has the same pages as {}; give each part once", part.file->path(), before->file->path()));
+            throw FileError(
+                fmt::format("{}: has the same pages as {}; give each part once", part.file->path(), before->file->path()));
         missing(part.begin);
         expected = part.end;
         before = &part;
@@ -180,7 +187,8 @@ void KdumpDump::order_parts() {
 // would cost seconds on a large dump.
 void KdumpDump::check_length(const Part& part) {
     FrameBitmap::Answer end;
-    if (part.begin >= part.end || dumped_->try_find(PageFrame(part.end), end) != Fault::none || end.rank <= part.first_rank) return;
+    if (part.begin >= part.end || dumped_->try_find(PageFrame(part.end), end) != Fault::none || end.rank <= part.first_rank)
+        return;
     const uint64_t size = part.file->size(), count = end.rank - part.first_rank;
     const uint64_t table_end = part.header.descriptors_at() + count * descriptor_bytes;
     const bool knows_all = table_end <= size;
@@ -192,12 +200,14 @@ void KdumpDump::check_length(const Part& part) {
         for (size_t at = 0; at < tail.size(); at += descriptor_bytes) {
             const Descriptor d = parse_descriptor(tail.data() + at, part.header.order);
             uint64_t data_end;
-            if (d.size <= info_.page_size && !__builtin_add_overflow(d.offset, d.size, &data_end)) needed = std::max(needed, data_end);
+            if (d.size <= info_.page_size && !__builtin_add_overflow(d.offset, d.size, &data_end))
+                needed = std::max(needed, data_end);
         }
     }
     if (needed <= size) return;
     info_.truncated = true;
-    info_.warnings.push_back(fmt::format("{}: truncated: needs {}{} bytes, has {}", part.file->path(), knows_all ? "" : "more than ", needed, size));
+    info_.warnings.push_back(
+        fmt::format("{}: truncated: needs {}{} bytes, has {}", part.file->path(), knows_all ? "" : "more than ", needed, size));
 }
 
 // Why a page whose bit is not set in the second bitmap is not there.
@@ -253,7 +263,8 @@ std::optional<FileOffset> KdumpDump::file_offset(PageFrame frame) const {
 
 std::vector<PhysicalRange> KdumpDump::memory() const {
     std::vector<PhysicalRange> ranges;
-    for (const auto& [begin, end] : bitmap_runs(*bitmap_file_, FileOffset(header().bitmap_at()), header().frames, max_memory_runs))
+    for (const auto& [begin, end] :
+         bitmap_runs(*bitmap_file_, FileOffset(header().bitmap_at()), header().frames, max_memory_runs))
         ranges.push_back({PhysicalAddress(begin * info_.page_size), PhysicalAddress(end * info_.page_size)});
     return ranges;
 }
@@ -262,7 +273,9 @@ Probe probe(std::span<const std::byte> head) {
     return head.size() >= 8 && std::memcmp(head.data(), "KDUMP   ", 8) == 0 ? Probe::mine : Probe::not_mine;
 }
 
-std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files) { return std::make_unique<KdumpDump>(std::move(files)); }
+std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files) {
+    return std::make_unique<KdumpDump>(std::move(files));
+}
 
 } // namespace
 

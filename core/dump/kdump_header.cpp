@@ -71,7 +71,8 @@ KdumpHeader find_layout(std::span<const std::byte> bytes, const std::string& pat
     const bool little = load<uint32_t>(bytes.data() + 8, ByteOrder::little) <= newest_thinkable;
     const bool big = load<uint32_t>(bytes.data() + 8, ByteOrder::big) <= newest_thinkable;
     if (!little && !big)
-        throw FileError(fmt::format("{}: damaged kdump header: version 0x{:x}", path, load<uint32_t>(bytes.data() + 8, ByteOrder::little)));
+        throw FileError(
+            fmt::format("{}: damaged kdump header: version 0x{:x}", path, load<uint32_t>(bytes.data() + 8, ByteOrder::little)));
     std::string why;
     for (const ByteOrder order : {ByteOrder::little, ByteOrder::big})
         for (const unsigned word_size : {8u, 4u}) {
@@ -136,10 +137,10 @@ void read_sub_header(KdumpHeader& header, const ByteSource& file) {
     if (header.word_size == 8) return sub_header(header, file, layout64);
     KdumpHeader packed = header;
     sub_header(packed, file, packed32);
-    if (has_place(file, packed, packed.vmcoreinfo_at, packed.vmcoreinfo_size) && has_place(file, packed, packed.notes_at, packed.notes_size))
+    if (has_place(file, packed, packed.vmcoreinfo_at, packed.vmcoreinfo_size) &&
+        has_place(file, packed, packed.notes_at, packed.notes_size))
         header = packed;
-    else
-        sub_header(header, file, padded32);
+    else sub_header(header, file, padded32);
 }
 
 } // namespace
@@ -152,15 +153,19 @@ bool KdumpHeader::two_bitmaps() const {
 
 KdumpHeader read_kdump_header(const ByteSource& file) {
     if (file.size() < header_bytes)
-        throw FileError(fmt::format("{}: truncated: the kdump header needs {} bytes, the file has {}", file.path(), header_bytes, file.size()));
+        throw FileError(fmt::format("{}: truncated: the kdump header needs {} bytes, the file has {}", file.path(), header_bytes,
+                                    file.size()));
     KdumpHeader header = find_layout(file.read(FileOffset(0), header_bytes), file.path());
     read_sub_header(header, file);
-    if (header.frames == 0) throw FileError(fmt::format("{}: damaged kdump header: it says that there is no memory", file.path()));
+    if (header.frames == 0)
+        throw FileError(fmt::format("{}: damaged kdump header: it says that there is no memory", file.path()));
     if (header.frames > max_frames)
-        throw FileError(fmt::format("{}: damaged kdump header: {} page frames are more than kcrash reads, {}", file.path(), header.frames, max_frames));
+        throw FileError(fmt::format("{}: damaged kdump header: {} page frames are more than kcrash reads, {}", file.path(),
+                                    header.frames, max_frames));
     const uint64_t bits = header.bitmap_blocks * header.block_size * 8;
     if (bits < header.frames)
-        throw FileError(fmt::format("{}: damaged kdump header: the bitmap has {} bits for {} page frames", file.path(), bits, header.frames));
+        throw FileError(
+            fmt::format("{}: damaged kdump header: the bitmap has {} bits for {} page frames", file.path(), bits, header.frames));
     if (header.descriptors_at() > file.size())
         throw FileError(fmt::format("{}: truncated: the headers and bitmaps need {} bytes, the file has {}", file.path(),
                                     header.descriptors_at(), file.size()));

@@ -18,15 +18,15 @@ struct KdumpHeader {
     std::string release, machine;
     uint16_t elf_machine = 0; // EM_*; 0: unknown
     uint32_t status = 0;
-    uint64_t block_size = 0;  // bytes; also the page size
-    uint64_t sub_blocks = 0;  // blocks of the sub header and what follows it
+    uint64_t block_size = 0; // bytes; also the page size
+    uint64_t sub_blocks = 0; // blocks of the sub header and what follows it
     uint64_t bitmap_blocks = 0;
-    uint64_t frames = 0;      // max_mapnr
-    std::optional<uint32_t> dump_level;             // v1
-    bool split = false;                             // v2
-    uint64_t start_frame = 0, end_frame = 0;        // v2, of this part of a split set
+    uint64_t frames = 0;                             // max_mapnr
+    std::optional<uint32_t> dump_level;              // v1
+    bool split = false;                              // v2
+    uint64_t start_frame = 0, end_frame = 0;         // v2, of this part of a split set
     uint64_t vmcoreinfo_at = 0, vmcoreinfo_size = 0; // v3, bytes
-    uint64_t notes_at = 0, notes_size = 0;          // v4, bytes
+    uint64_t notes_at = 0, notes_size = 0;           // v4, bytes
 
     uint64_t bitmap_at() const { return (1 + sub_blocks) * block_size; }
     uint64_t descriptors_at() const { return (1 + sub_blocks + bitmap_blocks) * block_size; }

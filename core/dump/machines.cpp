@@ -13,15 +13,24 @@ namespace {
 
 // Longer names before those that they begin with.
 const Machine machines[] = {
-    {"x86_64", EM_X86_64, 8, ByteOrder::little},      {"i386", EM_386, 4, ByteOrder::little},
-    {"i486", EM_386, 4, ByteOrder::little},           {"i586", EM_386, 4, ByteOrder::little},
-    {"i686", EM_386, 4, ByteOrder::little},           {"aarch64_be", EM_AARCH64, 8, ByteOrder::big},
-    {"aarch64", EM_AARCH64, 8, ByteOrder::little},    {"arm", EM_ARM, 4, std::nullopt},
-    {"ppc64le", EM_PPC64, 8, ByteOrder::little},      {"ppc64", EM_PPC64, 8, std::nullopt},
-    {"ppc", EM_PPC, 4, ByteOrder::big},               {"s390x", EM_S390, 8, ByteOrder::big},
-    {"s390", EM_S390, 4, ByteOrder::big},             {"riscv64", EM_RISCV, 8, ByteOrder::little},
-    {"riscv32", EM_RISCV, 4, ByteOrder::little},      {"loongarch64", EM_LOONGARCH, 8, ByteOrder::little},
-    {"mips64", EM_MIPS, 8, std::nullopt},             {"mips", EM_MIPS, 4, std::nullopt},
+    {"x86_64", EM_X86_64, 8, ByteOrder::little},
+    {"i386", EM_386, 4, ByteOrder::little},
+    {"i486", EM_386, 4, ByteOrder::little},
+    {"i586", EM_386, 4, ByteOrder::little},
+    {"i686", EM_386, 4, ByteOrder::little},
+    {"aarch64_be", EM_AARCH64, 8, ByteOrder::big},
+    {"aarch64", EM_AARCH64, 8, ByteOrder::little},
+    {"arm", EM_ARM, 4, std::nullopt},
+    {"ppc64le", EM_PPC64, 8, ByteOrder::little},
+    {"ppc64", EM_PPC64, 8, std::nullopt},
+    {"ppc", EM_PPC, 4, ByteOrder::big},
+    {"s390x", EM_S390, 8, ByteOrder::big},
+    {"s390", EM_S390, 4, ByteOrder::big},
+    {"riscv64", EM_RISCV, 8, ByteOrder::little},
+    {"riscv32", EM_RISCV, 4, ByteOrder::little},
+    {"loongarch64", EM_LOONGARCH, 8, ByteOrder::little},
+    {"mips64", EM_MIPS, 8, std::nullopt},
+    {"mips", EM_MIPS, 4, std::nullopt},
     {"ia64", EM_IA_64, 8, ByteOrder::little},
 };
 

@@ -9,9 +9,9 @@
 namespace kcrash {
 
 struct Machine {
-    const char* name;      // utsname.machine, or how it begins
-    uint16_t elf_machine;  // EM_* of elf.h
-    unsigned word_size;    // bytes; 0: the ELF class tells
+    const char* name;     // utsname.machine, or how it begins
+    uint16_t elf_machine; // EM_* of elf.h
+    unsigned word_size;   // bytes; 0: the ELF class tells
     std::optional<ByteOrder> order;
 };
 

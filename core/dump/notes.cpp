@@ -41,7 +41,8 @@ std::vector<Note> parse_notes(std::span<const std::byte> area, ByteOrder order, 
         note.name.assign(reinterpret_cast<const char*>(name.data()), name.size());
         note.name.resize(std::min(note.name.find('\0'), note.name.size()));
         if (description_size > cursor.left()) { // only the padding of the name was in the way
-            warnings.push_back(fmt::format("{}: a note needs {} bytes, {} left; it is left out", where, description_size, cursor.left()));
+            warnings.push_back(
+                fmt::format("{}: a note needs {} bytes, {} left; it is left out", where, description_size, cursor.left()));
             break;
         }
         const auto description = padded(cursor, description_size);
@@ -57,10 +58,12 @@ std::vector<Note> read_notes(const ByteSource& file, FileOffset at, uint64_t siz
     const uint64_t there = at.value < file.size() ? file.size() - at.value : 0;
     const uint64_t take = std::min({size, there, max_note_bytes});
     if (take < size)
-        warnings.push_back(fmt::format("{}: the notes at offset 0x{:x} need {} bytes, {} are read", file.path(), at.value, size, take));
+        warnings.push_back(
+            fmt::format("{}: the notes at offset 0x{:x} need {} bytes, {} are read", file.path(), at.value, size, take));
     std::vector<std::byte> area(take);
     if (const Fault fault = file.try_read(at, area); fault != Fault::none) {
-        warnings.push_back(fmt::format("{}: the notes at offset 0x{:x} cannot be read: {}", file.path(), at.value, describe(fault)));
+        warnings.push_back(
+            fmt::format("{}: the notes at offset 0x{:x} cannot be read: {}", file.path(), at.value, describe(fault)));
         return {};
     }
     return parse_notes(area, order, warnings);

@@ -21,8 +21,6 @@ std::string vmcoreinfo_text(const std::vector<Note>& notes);
 uint64_t vmcoreinfo_page_size(const std::string& text);
 
 // A page size that some Linux port has: a power of two from 4 kB to 1 MB.
-constexpr bool possible_page_size(uint64_t size) {
-    return size >= 4096 && size <= uint64_t{1} << 20 && (size & (size - 1)) == 0;
-}
+constexpr bool possible_page_size(uint64_t size) { return size >= 4096 && size <= uint64_t{1} << 20 && (size & (size - 1)) == 0; }
 
 } // namespace kcrash

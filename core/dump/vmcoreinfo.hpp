@@ -18,12 +18,12 @@ public:
     bool empty() const { return values_.empty(); }
     const std::string& text() const { return text_; }
     std::optional<std::string_view> value(std::string_view key) const;
-    std::optional<uint64_t> symbol(std::string_view name) const;  // SYMBOL(name), bare hexadecimal
-    std::optional<uint64_t> number(std::string_view name) const;  // NUMBER(name), signed decimal or 0x
-    std::optional<uint64_t> offset(std::string_view name) const;  // OFFSET(struct.member), bytes
-    std::optional<uint64_t> size(std::string_view name) const;    // SIZE(struct), bytes
-    std::optional<uint64_t> length(std::string_view name) const;  // LENGTH(array), elements
-    std::optional<uint64_t> kernel_offset() const;                // KERNELOFFSET, hexadecimal bytes; KASLR
+    std::optional<uint64_t> symbol(std::string_view name) const; // SYMBOL(name), bare hexadecimal
+    std::optional<uint64_t> number(std::string_view name) const; // NUMBER(name), signed decimal or 0x
+    std::optional<uint64_t> offset(std::string_view name) const; // OFFSET(struct.member), bytes
+    std::optional<uint64_t> size(std::string_view name) const;   // SIZE(struct), bytes
+    std::optional<uint64_t> length(std::string_view name) const; // LENGTH(array), elements
+    std::optional<uint64_t> kernel_offset() const;               // KERNELOFFSET, hexadecimal bytes; KASLR
 
 private:
     std::string text_;

@@ -31,7 +31,8 @@ public:
 
     void put(uint64_t key, const Translation& translation) {
         uint32_t before = sequence_.load(std::memory_order_relaxed);
-        if (before & 1 || !sequence_.compare_exchange_strong(before, before + 1, std::memory_order_acquire)) return; // somebody writes it
+        if (before & 1 || !sequence_.compare_exchange_strong(before, before + 1, std::memory_order_acquire))
+            return;                                 // somebody writes it
         key_.store(key, std::memory_order_release); // release: not before the sequence is odd
         physical_.store(translation.physical.value, std::memory_order_release);
         page_size_.store(translation.page_size, std::memory_order_release);
@@ -68,8 +69,10 @@ struct AddressSpace::Cache {
     std::array<Entry, 1024> small;
 };
 
-AddressSpace::AddressSpace(const PhysicalMemory& memory, std::unique_ptr<const Translator> translator, ByteOrder order, std::string name)
-    : memory_(memory), translator_(std::move(translator)), order_(order), name_(std::move(name)), cache_(std::make_unique<Cache>()) {}
+AddressSpace::AddressSpace(const PhysicalMemory& memory, std::unique_ptr<const Translator> translator, ByteOrder order,
+                           std::string name)
+    : memory_(memory), translator_(std::move(translator)), order_(order), name_(std::move(name)),
+      cache_(std::make_unique<Cache>()) {}
 
 AddressSpace::~AddressSpace() = default;
 

@@ -51,8 +51,8 @@ public:
 
     Fault try_read(VirtualAddress at, std::span<std::byte> into) const;
     void read(VirtualAddress at, std::span<std::byte> into, std::string_view what = {}) const; // MemoryError
-    Fault try_translate(VirtualAddress at, Translation& result) const; // cached
-    PhysicalAddress translate(VirtualAddress at) const;                // MemoryError
+    Fault try_translate(VirtualAddress at, Translation& result) const;                         // cached
+    PhysicalAddress translate(VirtualAddress at) const;                                        // MemoryError
     Walk walk(VirtualAddress at) const { return translator_->walk(at); }
 
     template <typename T> Fault try_load(VirtualAddress at, T& value) const {

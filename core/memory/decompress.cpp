@@ -49,7 +49,8 @@ bool snappy_page(std::span<const std::byte> from, std::span<std::byte> into) {
     const char* source = reinterpret_cast<const char*>(from.data());
     size_t length = 0; // what the stream itself claims: it must be our page before a byte is written
     if (snappy_uncompressed_length(source, from.size(), &length) != SNAPPY_OK || length != into.size()) return false;
-    return snappy_uncompress(source, from.size(), reinterpret_cast<char*>(into.data()), &length) == SNAPPY_OK && length == into.size();
+    return snappy_uncompress(source, from.size(), reinterpret_cast<char*>(into.data()), &length) == SNAPPY_OK &&
+           length == into.size();
 }
 
 bool zstd_page(std::span<const std::byte> from, std::span<std::byte> into) {

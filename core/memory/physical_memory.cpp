@@ -44,7 +44,8 @@ struct Set {
 } // namespace
 
 struct PhysicalMemory::Cache {
-    explicit Cache(size_t pages, size_t page_bytes) : page_size(page_bytes), sets(std::bit_ceil(std::max<size_t>(pages / ways, 1))) {}
+    explicit Cache(size_t pages, size_t page_bytes)
+        : page_size(page_bytes), sets(std::bit_ceil(std::max<size_t>(pages / ways, 1))) {}
 
     size_t set_of(uint64_t frame) const { return (frame * 0x9e3779b97f4a7c15u >> 32) & (sets.size() - 1); }
 

@@ -38,8 +38,10 @@ const Method& find_method(std::string_view name) {
 class Rewriter {
 public:
     Rewriter(const std::string& from, const std::string& to, const Method& method)
-        : dump_(open_dump({from})), file_(open_file(from)), header_(read_kdump_header(*file_)), method_(method), image_(header_.order), out_(to, std::ios::binary) {
-        if (header_.split || !header_.two_bitmaps()) throw UsageError(from + ": only whole dumps with two bitmaps can be rewritten");
+        : dump_(open_dump({from})), file_(open_file(from)), header_(read_kdump_header(*file_)), method_(method),
+          image_(header_.order), out_(to, std::ios::binary) {
+        if (header_.split || !header_.two_bitmaps())
+            throw UsageError(from + ": only whole dumps with two bitmaps can be rewritten");
     }
 
     void run() {
@@ -93,7 +95,7 @@ private:
     const Method& method_;
     fixtures::ByteImage image_; // all before the page data
     std::ofstream out_;
-    uint64_t next_ = 0; // where the next page's data goes
+    uint64_t next_ = 0;                // where the next page's data goes
     std::map<uint64_t, Place> places_; // by the old offset
 };
 

@@ -39,10 +39,8 @@ Counts compare(const Dump& a, const Dump& b) {
         if (fault_a != Fault::none || fault_b != Fault::none) {
             counts.only_in_first += fault_a == Fault::none;
             counts.only_in_second += fault_b == Fault::none;
-        } else if (std::memcmp(page_a.data(), page_b.data(), page_a.size()) == 0)
-            ++counts.identical;
-        else if (counts.different++ == 0)
-            counts.first_different = frame;
+        } else if (std::memcmp(page_a.data(), page_b.data(), page_a.size()) == 0) ++counts.identical;
+        else if (counts.different++ == 0) counts.first_different = frame;
     }
     return counts;
 }
@@ -51,10 +49,10 @@ void describe_dump(const char* argument, const Dump& dump) {
     const DumpInfo& info = dump.info();
     uint64_t memory = 0;
     for (const PhysicalRange& range : dump.memory()) memory += range.end - range.begin;
-    fmt::print("{}: {}, {}, level {}, {} kB of memory, {} notes, {} bytes of vmcoreinfo{}{}{}{}\n", argument, info.format, info.compression,
-               info.dump_level ? fmt::format("{}", *info.dump_level) : "unknown", memory >> 10, dump.notes().size(),
-               dump.vmcoreinfo().size(), info.partial ? ", partial" : "", info.incomplete ? ", incomplete" : "",
-               info.truncated ? ", truncated" : "", info.split ? ", split" : "");
+    fmt::print("{}: {}, {}, level {}, {} kB of memory, {} notes, {} bytes of vmcoreinfo{}{}{}{}\n", argument, info.format,
+               info.compression, info.dump_level ? fmt::format("{}", *info.dump_level) : "unknown", memory >> 10,
+               dump.notes().size(), dump.vmcoreinfo().size(), info.partial ? ", partial" : "",
+               info.incomplete ? ", incomplete" : "", info.truncated ? ", truncated" : "", info.split ? ", split" : "");
     for (const std::string& warning : info.warnings) fmt::print("    {}\n", warning);
 }
 
@@ -63,7 +61,8 @@ bool print_counts(const Counts& counts) {
                counts.only_in_first, counts.only_in_second);
     bool good = counts.different == 0;
     if (!good) fmt::print("    the first different page frame is 0x{:x}\n", counts.first_different);
-    for (const Fault fault : {Fault::excluded, Fault::excluded_or_zero, Fault::incomplete, Fault::truncated, Fault::damaged, Fault::io}) {
+    for (const Fault fault :
+         {Fault::excluded, Fault::excluded_or_zero, Fault::incomplete, Fault::truncated, Fault::damaged, Fault::io}) {
         const uint64_t n = counts.faults[static_cast<size_t>(fault)];
         if (n) fmt::print("    {}: {}\n", name(fault), n);
         if (n && (fault == Fault::damaged || fault == Fault::io)) good = false;
@@ -79,8 +78,10 @@ int run(int argc, char** argv) {
     for (int i = 2; i < argc; ++i) {
         const auto other = open_argument(argv[i]);
         describe_dump(argv[i], *other);
-        if (other->info().page_size != first->info().page_size) throw FileError(fmt::format("{}: its page size differs", argv[i]));
-        if (other->vmcoreinfo() != first->vmcoreinfo()) throw FileError(fmt::format("{}: is of another kernel death: its VMCOREINFO differs", argv[i]));
+        if (other->info().page_size != first->info().page_size)
+            throw FileError(fmt::format("{}: its page size differs", argv[i]));
+        if (other->vmcoreinfo() != first->vmcoreinfo())
+            throw FileError(fmt::format("{}: is of another kernel death: its VMCOREINFO differs", argv[i]));
         good &= print_counts(compare(*first, *other));
     }
     return good ? 0 : 1;

@@ -115,7 +115,11 @@ TEST_CASE("x86_64: PROT_NONE pages are there, stored plain or inverted") {
 }
 
 TEST_CASE("x86_64: an entry without P and without the PROT_NONE bit is in swap") {
-    CHECK(walk("1888 2067 2000 3067 3000 4067 4000 0fffffffffe00400", 0xffff888000000000) == "swapped");
+    CHECK(walk("1000 2067 2000 3067 3000 4067 4000 0fffffffffe00400", 0) == "swapped");
+}
+
+TEST_CASE("x86_64: the kernel's own half has no swap: freed init memory is not mapped") {
+    CHECK(walk("1888 2067 2000 3067 3000 4067 4000 8000000000abc062", 0xffff888000000000) == "no-mapping");
 }
 
 TEST_CASE("x86_64: the memory encryption bit is no part of an address") {

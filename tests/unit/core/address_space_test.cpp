@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Reading by virtual address.
-#include "core/memory/address_space.hpp"
 #include "core/error.hpp"
+#include "core/memory/address_space.hpp"
 #include "tests/fixtures/kdump_writer.hpp"
 #include "tests/fixtures/open_fixture.hpp"
 #include <atomic>
@@ -38,7 +38,8 @@ private:
 };
 
 struct Fixture {
-    OpenFixture opened{write_kdump(parse_memory("0-a number\n b excluded\n c-f number\n 10 text short\n 11 fill 41\n 12 excluded\n 13 fill 42"))};
+    OpenFixture opened{write_kdump(
+        parse_memory("0-a number\n b excluded\n c-f number\n 10 text short\n 11 fill 41\n 12 excluded\n 13 fill 42"))};
     PhysicalMemory memory{*opened.dump};
     std::atomic<int> walks{0};
     AddressSpace space{memory, std::make_unique<TestTranslator>(walks), ByteOrder::little, "kernel virtual"};
@@ -76,7 +77,8 @@ TEST_CASE("address space: an error names the space, the first unreadable address
     std::vector<std::byte> bytes(0x2000);
     CHECK(error_of([&] { f.space.read(VirtualAddress(0x2000a800), bytes, "task_struct.comm"); }) ==
           "task_struct.comm: kernel virtual address 0x2000b000: page excluded from the dump by makedumpfile");
-    CHECK(error_of([&] { f.space.read(VirtualAddress(0x1f800), bytes); }) == "kernel virtual address 0x20000: no mapping in the page tables");
+    CHECK(error_of([&] { f.space.read(VirtualAddress(0x1f800), bytes); }) ==
+          "kernel virtual address 0x20000: no mapping in the page tables");
     CHECK(error_of([&] { (void)f.space.translate(VirtualAddress(uint64_t{1} << 50)); }) ==
           "kernel virtual address 0x4000000000000: not a valid virtual address");
     uint32_t value = 7;

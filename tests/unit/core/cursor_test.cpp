@@ -8,7 +8,7 @@
 using namespace kcrash;
 using namespace kcrash::fixtures;
 
-static const std::byte bytes[] = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}, std::byte{0xff},
+static const std::byte bytes[] = {std::byte{1},    std::byte{2},    std::byte{3},    std::byte{4},   std::byte{0xff},
                                   std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{'a'}, std::byte{0}};
 
 TEST_CASE("cursor: integers are read in the byte order it was given") {
@@ -47,7 +47,8 @@ TEST_CASE("file: reads beyond the end are refused before anything is allocated")
     const TemporaryFile temporary("0123456789");
     const auto file = open_file(temporary.path());
     CHECK(file->size() == 10);
-    CHECK(error_of([&] { (void)file->read(FileOffset(8), 3); }, temporary.path()) == "FILE: needs 3 bytes at offset 0x8, the file ends at 0xa");
+    CHECK(error_of([&] { (void)file->read(FileOffset(8), 3); }, temporary.path()) ==
+          "FILE: needs 3 bytes at offset 0x8, the file ends at 0xa");
     CHECK(error_of([&] { (void)file->read(FileOffset(0), UINT64_MAX); }, temporary.path()) ==
           "FILE: needs 18446744073709551615 bytes at offset 0x0, the file ends at 0xa");
     std::byte byte;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ELF dumps.
-#include "tests/fixtures/elf_writer.hpp"
 #include "tests/fixtures/byte_image.hpp"
+#include "tests/fixtures/elf_writer.hpp"
 #include "tests/fixtures/notes_writer.hpp"
 #include "tests/fixtures/open_fixture.hpp"
 #include <doctest/doctest.h>
@@ -133,8 +133,8 @@ TEST_CASE("elf: a process's core file and a file without memory are refused") {
     for (const uint64_t segment : {1, 2}) std::memset(bytes.data() + segment_offset(bytes, segment) + 24, 0, 8);
     CHECK(open_error(bytes) ==
           "FILE: is not a kernel dump: its program headers have no physical addresses (the core file of a process?)");
-    CHECK(open_error(write_elf(parse_memory(""))) ==
-          "FILE: an ELF core file without memory: no PT_LOAD program header has a physical address (Xen domain dumps look so; they are not read yet)");
+    CHECK(open_error(write_elf(parse_memory(""))) == "FILE: an ELF core file without memory: no PT_LOAD program header has a "
+                                                     "physical address (Xen domain dumps look so; they are not read yet)");
 }
 
 TEST_CASE("elf: damaged headers are refused with what is wrong") {
@@ -144,16 +144,19 @@ TEST_CASE("elf: damaged headers are refused with what is wrong") {
         std::memcpy(bytes.data() + at, &value, size);
         return open_error(bytes);
     };
-    CHECK(with(32, UINT64_MAX, 8) == fmt::format("FILE: truncated: the program headers need 112 bytes at offset 0xffffffffffffffff, the file has {}", good.size()));
+    CHECK(with(32, UINT64_MAX, 8) ==
+          fmt::format("FILE: truncated: the program headers need 112 bytes at offset 0xffffffffffffffff, the file has {}",
+                      good.size()));
     CHECK(with(54, 8, 2) == "FILE: damaged ELF header: program headers of 8 bytes, 56 are needed");
-    CHECK(with(56, 0xffff, 2) == "FILE: damaged ELF header: the number of program headers is in a section header, which is missing");
+    CHECK(with(56, 0xffff, 2) ==
+          "FILE: damaged ELF header: the number of program headers is in a section header, which is missing");
     CHECK(open_error(std::span(good).first(30)) == "FILE: needs 64 bytes at offset 0x0, the file ends at 0x1e");
 
     ElfOptions options;
     options.like_qemu = true;
     auto many = write_elf(parse_memory("1 number"), options);
-    std::memset(many.data() + 56, 0xff, 2);                        // e_phnum: PN_XNUM
-    std::memset(many.data() + 64 + 44, 0xff, 4);                   // sh_info: 2^32 - 1 program headers
+    std::memset(many.data() + 56, 0xff, 2);      // e_phnum: PN_XNUM
+    std::memset(many.data() + 64 + 44, 0xff, 4); // sh_info: 2^32 - 1 program headers
     CHECK(open_error(many) == "FILE: damaged ELF header: 4294967295 program headers are more than kcrash reads, 1048576");
 }
 

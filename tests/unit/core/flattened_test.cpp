@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Flattened files.
-#include "tests/fixtures/flattened_writer.hpp"
 #include "tests/fixtures/elf_writer.hpp"
+#include "tests/fixtures/flattened_writer.hpp"
 #include "tests/fixtures/kdump_writer.hpp"
 #include "tests/fixtures/open_fixture.hpp"
 #include <doctest/doctest.h>
@@ -53,7 +53,8 @@ TEST_CASE("flattened: without the end mark it opens with a warning, and what was
     CHECK(fixture.fault(0x3f) == Fault::truncated);
 
     const OpenFixture mark_lost{std::span(bytes).first(bytes.size() - 16)};
-    CHECK(warning_of(mark_lost, 0) == fmt::format("FILE: truncated: needs more than {} bytes, has {}", bytes.size() - 16, bytes.size() - 16));
+    CHECK(warning_of(mark_lost, 0) ==
+          fmt::format("FILE: truncated: needs more than {} bytes, has {}", bytes.size() - 16, bytes.size() - 16));
     CHECK(mark_lost.fault(0x3f) == Fault::none);
 }
 
@@ -102,10 +103,13 @@ TEST_CASE("flattened: a million tiny overlapping records do not cost a million s
     ByteImage image = flattened_start();
     const auto dump = write_kdump(parse_memory("0 number"));
     image.bytes.reserve(40'000'000);
-    for (uint64_t i = 0; i < 1'000'000; ++i) put_record(image, i % dump.size(), std::span(dump).subspan(i % dump.size(), std::min<size_t>(20, dump.size() - i % dump.size())));
+    for (uint64_t i = 0; i < 1'000'000; ++i)
+        put_record(image, i % dump.size(),
+                   std::span(dump).subspan(i % dump.size(), std::min<size_t>(20, dump.size() - i % dump.size())));
     put_record(image, 0, dump);
     const OpenFixture fixture(image.bytes);
     CHECK(fixture.has_number(0));
     for (uint64_t i = 0; i < 50'000; ++i) put_record(image, 0, std::span(dump).first(1));
-    CHECK(open_error(image.bytes) == "FILE: a flattened file of more than 1048576 records; rearrange it with \"makedumpfile -R\"");
+    CHECK(open_error(image.bytes) ==
+          "FILE: a flattened file of more than 1048576 records; rearrange it with \"makedumpfile -R\"");
 }

@@ -46,8 +46,12 @@ TEST_CASE("formats: every kind of dump looks like one, damaged ones too") {
 
 TEST_CASE("formats: two dumps of different formats are not one dump") {
     const TemporaryFile kdump(write_kdump(parse_memory("1 number"))), elf(write_elf(parse_memory("1 number")));
-    CHECK(error_of([&] { open_dump({kdump.path(), elf.path()}); }) == elf.path() + ": is not of the same dump as " + kdump.path());
-    CHECK(error_of([&] { open_dump({elf.path(), elf.path()}); }) == elf.path() + ": an ELF dump is one file; " + elf.path() + " is another dump");
+    CHECK(error_of([&] {
+              open_dump({kdump.path(), elf.path()});
+          }) == elf.path() + ": is not of the same dump as " + kdump.path());
+    CHECK(error_of([&] {
+              open_dump({elf.path(), elf.path()});
+          }) == elf.path() + ": an ELF dump is one file; " + elf.path() + " is another dump");
 }
 
 TEST_CASE("formats: those that are recognised and not read say what they are and what to do") {
@@ -58,11 +62,8 @@ TEST_CASE("formats: those that are recognised and not read say what they are and
     using namespace std::string_view_literals;
     const char* convert = "convert it to an ELF or kdump-compressed file";
     const Case cases[] = {
-        {"DISKDUMP"sv, "diskdump"},
-        {"\xed\x23\x8f\x61\x73\x01\x19\xa8"sv, "LKCD"},
-        {"EMiL\1\0\0\0"sv, "LiME"},
-        {"AVML\2\0\0\0"sv, "AVML"},
-        {"LinuxGuestRecord"sv, "Xen save file"},
+        {"DISKDUMP"sv, "diskdump"}, {"\xed\x23\x8f\x61\x73\x01\x19\xa8"sv, "LKCD"}, {"EMiL\1\0\0\0"sv, "LiME"},
+        {"AVML\2\0\0\0"sv, "AVML"}, {"LinuxGuestRecord"sv, "Xen save file"},
     };
     for (const Case& c : cases)
         CHECK(open_error(bytes_of(std::string(c.start) + std::string(100, '\0'))) ==

@@ -20,8 +20,8 @@ namespace {
 
 const FixtureMemory memory = parse_memory("0-f number\n 10 excluded\n 20-2f noise");
 
-constexpr size_t version = 8, block_size = 428, sub_blocks = 432, bitmap_blocks = 436;            // of the main header
-constexpr size_t vmcoreinfo_at = 4096 + 32, vmcoreinfo_size = 4096 + 40, notes_size = 4096 + 56;   // of the sub header
+constexpr size_t version = 8, block_size = 428, sub_blocks = 432, bitmap_blocks = 436;           // of the main header
+constexpr size_t vmcoreinfo_at = 4096 + 32, vmcoreinfo_size = 4096 + 40, notes_size = 4096 + 56; // of the sub header
 constexpr size_t frames_64 = 4096 + 96, first_descriptor = 4 * 4096;
 
 // A good dump with one number changed.
@@ -63,10 +63,11 @@ TEST_CASE("hostile kdump: impossible header fields are refused by name") {
     CHECK(open_error(with(frames_64, 0, 8)) == "FILE: damaged kdump header: it says that there is no memory");
     CHECK(open_error(with(frames_64, UINT64_MAX, 8)) ==
           "FILE: damaged kdump header: 18446744073709551615 page frames are more than kcrash reads, 17179869184");
-    CHECK(open_error(with(frames_64, uint64_t{1} << 33, 8)) == "FILE: damaged kdump header: the bitmap has 65536 bits for 8589934592 page frames");
+    CHECK(open_error(with(frames_64, uint64_t{1} << 33, 8)) ==
+          "FILE: damaged kdump header: the bitmap has 65536 bits for 8589934592 page frames");
     const auto large = with(bitmap_blocks, 0xffffffff, 4);
-    CHECK(open_error(large) ==
-          fmt::format("FILE: truncated: the headers and bitmaps need {} bytes, the file has {}", (uint64_t{0xffffffff} + 2) * 4096, large.size()));
+    CHECK(open_error(large) == fmt::format("FILE: truncated: the headers and bitmaps need {} bytes, the file has {}",
+                                           (uint64_t{0xffffffff} + 2) * 4096, large.size()));
 }
 
 TEST_CASE("hostile kdump: a newer version than kcrash knows is read with a warning") {
@@ -90,10 +91,18 @@ TEST_CASE("hostile kdump: a page whose descriptor lies is damaged or truncated, 
         uint64_t value;
         Fault fault;
     };
-    const Case cases[] = {{0, 8, UINT64_MAX, Fault::truncated},      {0, 8, uint64_t{1} << 62, Fault::truncated}, {8, 4, 0, Fault::damaged},
-                          {8, 4, 0xffffffff, Fault::damaged},        {8, 4, 4097, Fault::damaged},                {8, 4, 10, Fault::damaged},
-                          {12, 4, 2, Fault::damaged},                {12, 4, 4, Fault::damaged},                  {12, 4, 0x20, Fault::damaged},
-                          {12, 4, 3, Fault::damaged},                {12, 4, 0, Fault::damaged},                  {0, 8, 0, Fault::damaged}};
+    const Case cases[] = {{0, 8, UINT64_MAX, Fault::truncated},
+                          {0, 8, uint64_t{1} << 62, Fault::truncated},
+                          {8, 4, 0, Fault::damaged},
+                          {8, 4, 0xffffffff, Fault::damaged},
+                          {8, 4, 4097, Fault::damaged},
+                          {8, 4, 10, Fault::damaged},
+                          {12, 4, 2, Fault::damaged},
+                          {12, 4, 4, Fault::damaged},
+                          {12, 4, 0x20, Fault::damaged},
+                          {12, 4, 3, Fault::damaged},
+                          {12, 4, 0, Fault::damaged},
+                          {0, 8, 0, Fault::damaged}};
     for (const Case& c : cases) {
         CAPTURE(c.field);
         CAPTURE(c.value);
@@ -159,7 +168,8 @@ TEST_CASE("hostile elf: a hundred thousand note segments that name the same byte
     for (uint64_t frame = 0; frame < 200'000; frame += 2) many.pages[frame].kind = FixturePage::Kind::excluded;
     many.pages[200'000] = {FixturePage::Kind::stored, number_page(200'000), {}};
     auto bytes = write_elf(many);
-    const uint64_t notes_at = load<uint64_t>(bytes.data() + segment_offset(bytes, 0) + 8, ByteOrder::little), size = uint64_t{32} << 20;
+    const uint64_t notes_at = load<uint64_t>(bytes.data() + segment_offset(bytes, 0) + 8, ByteOrder::little),
+                   size = uint64_t{32} << 20;
     for (uint64_t segment = 1; segment < 100'000; ++segment) {
         const uint64_t at = segment_offset(bytes, segment);
         const uint32_t type = 4; // PT_NOTE
@@ -173,16 +183,18 @@ TEST_CASE("hostile elf: a hundred thousand note segments that name the same byte
 }
 
 TEST_CASE("hostile dumps: random damage never crashes or hangs") {
-    const FixtureMemory small = parse_memory("0-3 number\n 4 excluded\n 5 number as lzo\n 6 number as snappy\n 7 number as zstd\n 8 zero");
+    const FixtureMemory small =
+        parse_memory("0-3 number\n 4 excluded\n 5 number as lzo\n 6 number as snappy\n 7 number as zstd\n 8 zero");
     KdumpOptions options;
     options.notes = {prstatus_note(1)};
     const auto kdump = write_kdump(small, options);
     ElfOptions odd;
     odd.like_qemu = true;
     const std::vector<std::vector<std::byte>> seeds{kdump, write_elf(small), write_elf(small, odd), write_kdump_part(small, 2, 6),
-                                                   write_flattened(kdump, {3000, true, true})};
+                                                    write_flattened(kdump, {3000, true, true})};
     std::mt19937 random(2024);
-    const uint64_t interesting[] = {0, 1, 0xff, 0xffff, 0x7fffffff, 0xffffffff, UINT64_MAX, uint64_t{1} << 63, uint64_t{1} << 32, 4096, 4095};
+    const uint64_t interesting[] = {
+        0, 1, 0xff, 0xffff, 0x7fffffff, 0xffffffff, UINT64_MAX, uint64_t{1} << 63, uint64_t{1} << 32, 4096, 4095};
     for (int turn = 0; turn < 2000; ++turn) {
         auto bytes = seeds[static_cast<size_t>(turn) % seeds.size()];
         for (unsigned i = 0; i < 1 + random() % 4; ++i) {
@@ -196,8 +208,6 @@ TEST_CASE("hostile dumps: random damage never crashes or hangs") {
         const TemporaryFile file(bytes);
         try {
             use(*open_dump({file.path()}));
-        } catch (const Error& error) {
-            CHECK(std::string_view(error.what()).starts_with(file.path()));
-        }
+        } catch (const Error& error) { CHECK(std::string_view(error.what()).starts_with(file.path())); }
     }
 }

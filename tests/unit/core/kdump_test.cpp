@@ -41,8 +41,9 @@ TEST_CASE("kdump: every header version, word size and byte order is found out fr
         bool padded;
         const char* machine;
     };
-    const Case cases[] = {{ByteOrder::little, 8, false, "x86_64"},  {ByteOrder::little, 4, false, "i686"},  {ByteOrder::little, 4, true, "armv7l"},
-                          {ByteOrder::big, 8, false, "s390x"},      {ByteOrder::big, 4, true, "ppc"},       {ByteOrder::big, 4, true, "mips"},
+    const Case cases[] = {{ByteOrder::little, 8, false, "x86_64"},  {ByteOrder::little, 4, false, "i686"},
+                          {ByteOrder::little, 4, true, "armv7l"},   {ByteOrder::big, 8, false, "s390x"},
+                          {ByteOrder::big, 4, true, "ppc"},         {ByteOrder::big, 4, true, "mips"},
                           {ByteOrder::little, 8, false, "unknown"}, {ByteOrder::little, 4, true, "unknown"}};
     const FixtureMemory memory = parse_memory("0-7 number\n 8 excluded\n 900 number");
     for (const Case& c : cases)
@@ -155,7 +156,8 @@ TEST_CASE("kdump: a cut file opens with a warning, and says truncated where the 
     const auto bytes = write_kdump(parse_memory("0-3f noise"));
     const OpenFixture fixture{std::span(bytes).first(bytes.size() - 4096 * 10)};
     CHECK(fixture.info().truncated);
-    CHECK(warning_of(fixture, 0) == fmt::format("FILE: truncated: needs {} bytes, has {}", bytes.size(), bytes.size() - 4096 * 10));
+    CHECK(warning_of(fixture, 0) ==
+          fmt::format("FILE: truncated: needs {} bytes, has {}", bytes.size(), bytes.size() - 4096 * 10));
     CHECK(fixture.fault(0x35) == Fault::none);
     CHECK(fixture.fault(0x36) == Fault::truncated);
     CHECK(fixture.fault(0x3f) == Fault::truncated);
@@ -166,7 +168,8 @@ TEST_CASE("kdump: a file cut within its descriptors says that it needs more than
     const size_t descriptors = bytes.size() - 0x40 * 4096 - 0x40 * 24;
     const OpenFixture fixture{std::span(bytes).first(descriptors + 30)};
     CHECK(fixture.info().truncated);
-    CHECK(warning_of(fixture, 0) == fmt::format("FILE: truncated: needs more than {} bytes, has {}", descriptors + 0x40 * 24, descriptors + 30));
+    CHECK(warning_of(fixture, 0) ==
+          fmt::format("FILE: truncated: needs more than {} bytes, has {}", descriptors + 0x40 * 24, descriptors + 30));
     CHECK(fixture.fault(0) == Fault::truncated);
     CHECK(fixture.fault(1) == Fault::truncated);
 }
@@ -175,5 +178,6 @@ TEST_CASE("kdump: a file cut within its headers or bitmaps is refused with the s
     const auto bytes = write_kdump(parse_memory("0-3f noise"));
     CHECK(open_error(std::span(bytes).first(100)) == "FILE: truncated: the kdump header needs 464 bytes, the file has 100");
     CHECK(open_error(std::span(bytes).first(4100)) == "FILE: needs 104 bytes at offset 0x1000, the file ends at 0x1004");
-    CHECK(open_error(std::span(bytes).first(9000)) == "FILE: truncated: the headers and bitmaps need 16384 bytes, the file has 9000");
+    CHECK(open_error(std::span(bytes).first(9000)) ==
+          "FILE: truncated: the headers and bitmaps need 16384 bytes, the file has 9000");
 }

@@ -10,7 +10,8 @@ using namespace kcrash::fixtures;
 TEST_CASE("notes: names and descriptions are cut out in both byte orders") {
     for (const ByteOrder order : {ByteOrder::little, ByteOrder::big}) {
         std::vector<std::string> warnings;
-        const auto notes = parse_notes(write_notes({prstatus_note(1), prstatus_note(2, 335), text_note("VMCOREINFO", "A=1\n")}, order), order, warnings);
+        const auto notes = parse_notes(
+            write_notes({prstatus_note(1), prstatus_note(2, 335), text_note("VMCOREINFO", "A=1\n")}, order), order, warnings);
         REQUIRE(notes.size() == 3);
         CHECK(warnings.empty());
         CHECK(notes[0].name == "CORE");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The page cache.
-#include "core/memory/physical_memory.hpp"
 #include "core/error.hpp"
+#include "core/memory/physical_memory.hpp"
 #include "tests/fixtures/kdump_writer.hpp"
 #include "tests/fixtures/open_fixture.hpp"
 #include <atomic>
@@ -103,7 +103,8 @@ TEST_CASE("physical memory: the cache is bounded and forgets what was not used")
     const CountingDump dump(10'000);
     const PhysicalMemory memory(dump, size_t{64} * 4096);
     std::byte byte;
-    for (uint64_t frame = 0; frame < 1000; ++frame) CHECK(memory.try_read(PhysicalAddress(frame * 4096), std::span(&byte, 1)) == Fault::none);
+    for (uint64_t frame = 0; frame < 1000; ++frame)
+        CHECK(memory.try_read(PhysicalAddress(frame * 4096), std::span(&byte, 1)) == Fault::none);
     CHECK(dump.reads == 1000);
     int again = 0;
     for (uint64_t frame = 0; frame < 1000; ++frame) {
@@ -116,7 +117,8 @@ TEST_CASE("physical memory: the cache is bounded and forgets what was not used")
 }
 
 TEST_CASE("physical memory: many threads read the right bytes through a small cache") {
-    const FixtureMemory text = parse_memory("0-3f number as zlib\n 40-7f number as zstd\n 80-bf number as lzo\n c0-ff number as snappy\n 100-1ff excluded");
+    const FixtureMemory text = parse_memory(
+        "0-3f number as zlib\n 40-7f number as zstd\n 80-bf number as lzo\n c0-ff number as snappy\n 100-1ff excluded");
     const OpenFixture fixture(write_kdump(text));
     const PhysicalMemory memory(*fixture.dump, size_t{32} * 4096);
     std::atomic<int> wrong{0};
@@ -126,7 +128,8 @@ TEST_CASE("physical memory: many threads read the right bytes through a small ca
             for (uint64_t turn = 0; turn < 4000; ++turn) {
                 const uint64_t frame = (turn * 7 + id * 31) % 0x110, word = turn % 500;
                 uint64_t value = 0;
-                const Fault fault = memory.try_read(PhysicalAddress(frame * 4096 + word * 8), std::as_writable_bytes(std::span(&value, 1)));
+                const Fault fault =
+                    memory.try_read(PhysicalAddress(frame * 4096 + word * 8), std::as_writable_bytes(std::span(&value, 1)));
                 wrong += fault != (frame < 0x100 ? Fault::none : Fault::excluded);
                 wrong += fault == Fault::none && value != frame + word;
             }

@@ -12,8 +12,8 @@ namespace {
 const FixtureMemory memory = parse_memory("0-f number\n 10 excluded\n 11-2f number\n 40-4f number as lzo");
 
 struct Parts {
-    TemporaryFile first{write_kdump_part(memory, 0, 0x15)}, second{write_kdump_part(memory, 0x15, 0x42)}, third{write_kdump_part(memory, 0x42, 0x50)},
-        empty{write_kdump_part(memory, 0x50, 0x50)};
+    TemporaryFile first{write_kdump_part(memory, 0, 0x15)}, second{write_kdump_part(memory, 0x15, 0x42)},
+        third{write_kdump_part(memory, 0x42, 0x50)}, empty{write_kdump_part(memory, 0x50, 0x50)};
 };
 
 Fault read(const Dump& dump, uint64_t frame, bool& right) {
@@ -51,7 +51,8 @@ TEST_CASE("split: a missing part is an error for its range only, and is named") 
     const Parts parts;
     const auto dump = open_dump({parts.third.path(), parts.first.path()});
     REQUIRE(dump->info().warnings.size() == 1);
-    CHECK(dump->info().warnings[0] == "a part of the split dump is missing: physical addresses 0x15000 to 0x41fff cannot be read");
+    CHECK(dump->info().warnings[0] ==
+          "a part of the split dump is missing: physical addresses 0x15000 to 0x41fff cannot be read");
     bool right = false;
     CHECK(read(*dump, 0x14, right) == Fault::none);
     CHECK(right);
@@ -67,7 +68,8 @@ TEST_CASE("split: the first and the last part may be missing") {
     const auto dump = open_dump({parts.second.path()});
     REQUIRE(dump->info().warnings.size() == 2);
     CHECK(dump->info().warnings[0] == "a part of the split dump is missing: physical addresses 0x0 to 0x14fff cannot be read");
-    CHECK(dump->info().warnings[1] == "a part of the split dump is missing: physical addresses 0x42000 to 0x4ffff cannot be read");
+    CHECK(dump->info().warnings[1] ==
+          "a part of the split dump is missing: physical addresses 0x42000 to 0x4ffff cannot be read");
     bool right = false;
     CHECK(read(*dump, 0x20, right) == Fault::none);
     CHECK(right);
@@ -79,7 +81,9 @@ TEST_CASE("split: a part given twice, a part of another dump and a whole dump ar
     KdumpOptions options;
     options.dump_level = 1;
     const TemporaryFile other(write_kdump_part(memory, 0x15, 0x42, options));
-    const auto opened = [&](const TemporaryFile& a, const TemporaryFile& b) { return error_of([&] { open_dump({a.path(), b.path()}); }); };
+    const auto opened = [&](const TemporaryFile& a, const TemporaryFile& b) {
+        return error_of([&] { open_dump({a.path(), b.path()}); });
+    };
     CHECK(opened(parts.first, again) == again.path() + ": has the same pages as " + parts.first.path() + "; give each part once");
     CHECK(opened(parts.first, other) == other.path() + ": is not of the same dump as " + parts.first.path());
     CHECK(opened(parts.first, whole) == whole.path() + ": is not a part of a split dump; open one dump at a time");

@@ -20,7 +20,8 @@ TEST_CASE("vmcoreinfo: each kind of line has its own way of writing numbers") {
 }
 
 TEST_CASE("vmcoreinfo: what is absent, cut off or not a number is nothing") {
-    const VmcoreInfo info("SYMBOL(a)=zz\nNUMBER(b)=12x\nNUMBER(c)=-\nSIZE(d)=99999999999999999999\n=5\nno equals sign\nSIZE(last)=6");
+    const VmcoreInfo info(
+        "SYMBOL(a)=zz\nNUMBER(b)=12x\nNUMBER(c)=-\nSIZE(d)=99999999999999999999\n=5\nno equals sign\nSIZE(last)=6");
     CHECK_FALSE(info.symbol("a"));
     CHECK_FALSE(info.number("b"));
     CHECK_FALSE(info.number("c"));
