@@ -18,6 +18,15 @@ struct Call {
     std::string name;
 };
 
+// Of the names of one address the kernel itself prints __do_sys_pause, not __x64_sys_pause, when it has both.
+std::string name_of(const Target& target, uint64_t address) {
+    const SymbolTable& symbols = target.symbols().kernel();
+    for (size_t i = symbols.first_above(address); i-- > 0 && symbols.at(i).address == address;)
+        if (symbols.at(i).name.starts_with("__do_sys_")) return std::string(symbols.at(i).name);
+    const auto match = target.symbols().containing(address);
+    return match ? std::string(match->symbol.name) : std::string();
+}
+
 // The table ends where the next symbol begins. A name starts with its architecture's prefix: __x64_sys_read.
 std::vector<Call> read_calls(const Target& target) {
     const auto table = target.symbols().find("sys_call_table");
@@ -36,21 +45,36 @@ std::vector<Call> read_calls(const Target& target) {
         Call call{.number = i, .address = std::nullopt, .name = {}};
         if (target.kernel().try_read(VirtualAddress(table->symbol.address + i * word), into) == Fault::none) {
             call.address = load_unsigned(into, target.kernel().order());
-            const auto match = target.symbols().containing(*call.address);
-            if (!match && !target.symbols().is_text(*call.address)) break; // what follows the table
-            call.name = match ? std::string(match->symbol.name) : fmt::format("{:x}", *call.address);
+            if (!target.symbols().is_text(*call.address)) break; // what follows the table
+            call.name = name_of(target, *call.address);
+            if (call.name.empty()) call.name = fmt::format("{:x}", *call.address);
         }
         calls.push_back(std::move(call));
     }
     return calls;
 }
 
-// "kernel/fork.c" of "/build/linux-6.1/debian/build/x/../../../kernel/fork.c": as crash shortens it, "../kernel/fork.c".
-std::string short_file(const std::string& file) {
-    const size_t up = file.rfind("../");
-    if (up != std::string::npos) return file.substr(up);
-    return file;
-}
+// Files are shown below "..", the folder that the kernel was built in: where start_kernel's init/main.c is.
+class Files {
+public:
+    explicit Files(const Target& target) : target_(target) {
+        const auto start = target.symbol_address("start_kernel");
+        const auto where = start ? line(*start) : std::nullopt;
+        const std::string_view known = "/init/main.c";
+        if (where && where->file.ends_with(known)) top_ = where->file.substr(0, where->file.size() - known.size());
+    }
+    std::optional<SourceLine> line(uint64_t address) const {
+        DebugInfo* info = target_.debug_info(address);
+        return info ? info->line(address) : std::nullopt;
+    }
+    std::string shortened(const std::string& file) const {
+        return !top_.empty() && file.starts_with(top_ + "/") ? ".." + file.substr(top_.size()) : file;
+    }
+
+private:
+    const Target& target_;
+    std::string top_;
+};
 
 void say_calls(Session& session, const std::string& wanted) {
     const Target& target = session.target();
@@ -61,19 +85,18 @@ void say_calls(Session& session, const std::string& wanted) {
     if (is_number && number >= calls.size())
         throw UsageError(fmt::format("invalid system call number: {}; the last one is {}", wanted, calls.empty() ? 0 : calls.back().number));
     const std::string format = session.settings.radix == 16 ? "{number:>3x}" : "{number:>3d}";
+    const Files files(target);
     bool found = false;
     for (const Call& call : calls) {
         if (is_number ? call.number != number : call.name.find(wanted) == std::string::npos) continue;
         if (!found) report.text("NUM  SYSTEM CALL                FILE AND LINE NUMBER", true);
         found = true;
-        std::optional<SourceLine> where;
-        if (call.address)
-            if (DebugInfo* info = target.debug_info(*call.address)) where = info->line(*call.address);
+        const auto where = call.address ? files.line(*call.address) : std::nullopt;
         const CellValue name = call.address ? CellValue{SymbolValue{*call.address, call.name}} : CellValue{Missing{"unreadable"}};
-        report.record("system-call", where ? format + "  {name:<25}  {file}: {line}" : format + "  {name}",
+        report.record("system-call", where ? format + "  {name:<26} {file}: {line}" : format + "  {name}",
                       {{"number", call.number},
                        {"name", name},
-                       {"file", where ? CellValue{short_file(where->file)} : CellValue{Nothing{}}},
+                       {"file", where ? CellValue{files.shortened(where->file)} : CellValue{Nothing{}}},
                        {"line", where ? CellValue{uint64_t{where->line}} : CellValue{Nothing{}}}});
     }
     if (!found) throw UsageError(fmt::format("no system call's name contains \"{}\"", wanted));

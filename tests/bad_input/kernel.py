@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Damaged kernel structures: a free list, a vmalloc list, a message, struct pages. What is wrong is told, the rest is shown."""
+import json
+import pathlib
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
+import kcrash as tool  # noqa: E402
+import kdump  # noqa: E402
+
+
+class Suite:
+    def __init__(self, options, sample, count):
+        self.options, self.sample, self.count = options, sample, count
+        self.home = tool.Home()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kcrash-bad-kernel-"))
+
+    def ask(self, line, dump=None):
+        """The JSON document of one command, and what was said on standard error."""
+        words = [str(word) for word in self.sample.arguments()]
+        words = [str(dump) if dump and word == str(self.sample.dump) else word for word in words]
+        result = tool.run(self.options.kcrash, [*words, "-s", "--json", "-C", line], self.home)
+        return json.loads(result.stdout), result
+
+    def place(self, address):
+        items = self.ask(f"vtop {address}")[0]["items"]
+        return next(int(item["physical"], 16) for item in items if "physical" in item)
+
+    def copy(self):
+        dump = self.folder / "dump"
+        shutil.copy(self.sample.dump, dump)
+        dump.chmod(0o600)
+        return dump
+
+    def patched(self, address, data):
+        """A copy of the dump with other bytes at a kernel address."""
+        place = self.place(address)
+        out = self.folder / "page"
+        words = [str(word) for word in self.sample.arguments()]
+        tool.run(self.options.kcrash, [*words, "-s", "-C", f"rd -p -r {out} {place & ~0xfff:#x} 4096"], self.home)
+        page = bytearray(out.read_bytes()[:4096])
+        page[place & 0xfff:(place & 0xfff) + len(data)] = data
+        dump = self.copy()
+        kdump.Kdump(dump).replace(place >> 12, bytes(page))
+        return dump
+
+    def free_list(self):
+        """The free pointer in a free object is overwritten."""
+        items = self.ask("kmem -S")[0]["items"]
+        for cache in (i for i in items if i["kind"] == "slab-cache"):
+            for slab in self.slabs(cache):
+                free = [o["object"] for o in slab["items"] if o["kind"] == "object" and o["state"] == "free"]
+                if len(free) > 2 and slab["list"] == "partial":
+                    return self.broken_free_list(cache, slab, free[0])
+        self.count.check(False, "no partial slab with free objects was found")
+        return None
+
+    def slabs(self, item):
+        for inner in item.get("items", []):
+            if inner["kind"] == "slab":
+                yield inner
+            yield from self.slabs(inner)
+
+    def broken_free_list(self, cache, slab, victim):
+        # The free pointer may be anywhere in the object: all of it is overwritten.
+        dump = self.patched(victim, b"\xa5" * min(cache["object_size"], 4096 - int(victim, 16) % 4096))
+        document, _ = self.ask(f"kmem -S {cache['name']}", dump)
+        text = json.dumps(document)
+        self.count.check("its free list breaks at" in text, f"{cache['name']}: the broken free list is told", text[:1500])
+        again = [s for c in document["items"] for s in self.slabs(c) if s["slab"] == slab["slab"]]
+        states = {o["state"] for o in again[0]["items"] if o["kind"] == "object"} if again else set()
+        self.count.check("unknown" in states, f"{cache['name']}: what the list did not reach is not called allocated", str(states))
+
+    def struct_pages(self):
+        """A page of struct pages is not in the dump: its slabs are missing, and it is said."""
+        items = self.ask("kmem -S filp")[0]["items"]
+        slab = next(s for c in items for s in self.slabs(c) if s["list"] == "full")
+        dump = self.copy()
+        kdump.Kdump(dump).exclude(self.place(slab["slab"]) >> 12)
+        document, result = self.ask("kmem -s", dump)
+        text = json.dumps(document) + result.stderr
+        self.count.check("struct pages are not in the dump" in text, "missing struct pages are told", text[-1500:])
+        self.count.check("the kernel counted" in text, "and so are the slabs that were not found", text[-1500:])
+        self.count.check(len(document["items"]) > 50, "and the caches are there")
+
+    def vmalloc(self):
+        """The list of areas is a cycle."""
+        areas = [i for i in self.ask("kmem -v")[0]["items"] if i["kind"] == "vmalloc-area"]
+        offset = self.offset("vmap_area", "list")
+        node = int(areas[3]["vmap_area"], 16) + offset
+        dump = self.patched(f"{node:#x}", (int(areas[1]["vmap_area"], 16) + offset).to_bytes(8, "little"))
+        document, result = self.ask("kmem -v", dump)
+        text = json.dumps(document) + result.stderr
+        ours = [i for i in document["items"] if i["kind"] == "vmalloc-area"]
+        self.count.check("cycle" in text, "a cycle in the list of areas is told", text[-800:])
+        self.count.check(len(ours) == len(areas), "and all areas are found, backward from its end", f"{len(ours)} of {len(areas)}")
+
+    def offset(self, struct, member):
+        words = [str(word) for word in self.sample.arguments()]
+        text = tool.run(self.options.kcrash, [*words, "-s", "-C", f"struct {struct} -o"], self.home).stdout
+        line = next(line for line in text.splitlines() if line.rstrip().endswith(f" {member};"))
+        return int(line.strip()[1:line.strip().index("]")])
+
+    def messages(self):
+        """A page of the messages' text is left out."""
+        ring = self.ask("p *prb")[0]
+        data = self.find(ring, "data")
+        if not data:
+            self.count.skip("this kernel has no ring of messages")
+            return
+        dump = self.copy()
+        kdump.Kdump(dump).exclude(self.place(data) + 8192 >> 12)
+        whole, (part, result) = self.ask("log")[0], self.ask("log", dump)
+        self.count.check(len(part["items"]) == len(whole["items"]), "no message is dropped", f"{len(part['items'])} of {len(whole['items'])}")
+        text = json.dumps(part)
+        self.count.check("excluded" in text, "those that are lost say why", result.stderr[:500])
+
+    def find(self, tree, name):
+        if isinstance(tree, dict):
+            if name in tree and isinstance(tree[name], str) and tree[name].startswith("0x"):
+                return tree[name]
+            tree = list(tree.values())
+        if isinstance(tree, list):
+            for inner in tree:
+                if (found := self.find(inner, name)):
+                    return found
+        return None
+
+
+def main():
+    options = tool.parser(__doc__).parse_args()
+    count = tool.Count("bad-input-kernel")
+    sample = tool.sample_of(options)
+    if not sample:
+        count.skip("the committed sample is not here")
+        count.finish()
+    suite = Suite(options, sample, count)
+    try:
+        for test in (suite.free_list, suite.struct_pages, suite.vmalloc, suite.messages):
+            test()
+    finally:
+        shutil.rmtree(suite.folder)
+    count.finish()
+
+
+if __name__ == "__main__":
+    main()
