@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // kmem -s, -S, -r: slab caches, their slabs and objects.
 #include "commands/kmem_parts.hpp"
+#include "commands/shell/progress.hpp"
 #include "core/error.hpp"
 #include "kernel/slab.hpp"
 #include <algorithm>
 #include <fmt/format.h>
+#include <functional>
 #include <unordered_set>
 
 namespace kcrash {
@@ -31,6 +33,11 @@ private:
     void address(uint64_t address);
     std::optional<uint64_t> as_address() const;
     void closing_notes();
+    // The first call passes over all of memory: with a bar, which is gone before a row is said.
+    const SlabCensus& census() {
+        Progress progress(session_, "looking for slabs");
+        return slabs_.census(std::ref(progress));
+    }
 
     Session& session_;
     Report& report_;
@@ -39,9 +46,9 @@ private:
 };
 
 void SlabReport::cache_row(const SlabCache& cache, bool open_group) {
-    const auto counted = slabs_.census().caches.find(&cache);
+    const auto counted = census().caches.find(&cache);
     const CacheCounts none;
-    const CacheCounts& counts = counted == slabs_.census().caches.end() ? none : counted->second;
+    const CacheCounts& counts = counted == census().caches.end() ? none : counted->second;
     const uint64_t size = session_.target().physical().page_size() << std::min(cache.order, 20u);
     const Fields fields{{"cache", AddressValue{cache.address}},
                         {"object_size", cache.object_size},
@@ -137,7 +144,7 @@ void SlabReport::node_slabs(const SlabCache& cache, const CacheLists& lists, con
         };
         of_cpus += cpu.slab && is_here(cpu.slab);
     }
-    const auto& counts = slabs_.census().caches.at(&cache);
+    const auto& counts = census().caches.at(&cache);
     const uint64_t slabs = node.nr_slabs.value_or(static_cast<uint64_t>(
         std::count_if(counts.all.begin(), counts.all.end(), [&](const Slab* slab) { return slab->node == node.node; })));
     report_.begin("node", "KMEM_CACHE_NODE   NODE  SLABS  PARTIAL  PER-CPU\n{kmem_cache_node}  {node:>4}  {slabs:>5}  {partial:>7}  {per_cpu:>7}",
@@ -197,11 +204,11 @@ std::optional<uint64_t> SlabReport::as_address() const {
 }
 
 void SlabReport::closing_notes() {
-    const SlabCensus& census = slabs_.census();
-    if (census.unreadable_pages > 0)
-        report_.note(Severity::warning, fmt::format("{} struct pages are not in the dump: slabs may be missing", census.unreadable_pages));
-    if (census.strange > 0)
-        report_.note(Severity::warning, fmt::format("{} pages are marked as slabs of no known cache, or contradict themselves", census.strange));
+    const SlabCensus& found = census();
+    if (found.unreadable_pages > 0)
+        report_.note(Severity::warning, fmt::format("{} struct pages are not in the dump: slabs may be missing", found.unreadable_pages));
+    if (found.strange > 0)
+        report_.note(Severity::warning, fmt::format("{} pages are marked as slabs of no known cache, or contradict themselves", found.strange));
 }
 
 void SlabReport::run() {

@@ -8,6 +8,7 @@
 // its cache. So all slabs are found by one pass over all struct pages, in parallel; see SlabAllocator::census().
 #pragma once
 #include "kernel/target.hpp"
+#include <functional>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -124,8 +125,9 @@ public:
     // Which objects of a slab are free. The lists of its cache tell what the cpus keep.
     SlabObjects objects(const Slab& slab, const CacheLists& all_lists) const;
     uint64_t object_address(const Slab& slab, unsigned index) const;
-    // One pass over all struct pages, when first asked for.
-    const SlabCensus& census() const;
+    // One pass over all struct pages, when first asked for. `progress` (done, total) is called from many threads.
+    using Progress = std::function<void(uint64_t done, uint64_t total)>;
+    const SlabCensus& census(const Progress& progress = {}) const;
 
 private:
     struct Layout; // slab_layout.hpp
@@ -136,7 +138,7 @@ private:
     std::optional<uint64_t> next_free(const Slab& slab, uint64_t object) const;
     std::string follow(const Slab& slab, uint64_t first, ObjectState state, unsigned cpu, SlabObjects& objects) const;
     void read_sheaves(const SlabCache& cache, CacheLists& lists) const;
-    void scan(SlabCensus& census) const;
+    void scan(SlabCensus& census, const Progress& progress) const;
     void count(CacheCounts& counts, const SlabCache& cache) const;
 
     const Target& target_;

@@ -3,6 +3,7 @@
 #include "core/interrupt.hpp"
 #include "kernel/slab_layout.hpp"
 #include <algorithm>
+#include <atomic>
 #include <fmt/format.h>
 #include <tbb/parallel_for.h>
 #include <unordered_set>
@@ -32,14 +33,16 @@ std::vector<Range> chunks_of(const Target& target) {
 
 } // namespace
 
-void SlabAllocator::scan(SlabCensus& census) const {
+void SlabAllocator::scan(SlabCensus& census, const Progress& progress) const {
     if (!layout_->pages.known() || !layout_->has_direct_map) return;
     const std::vector<Range> chunks = chunks_of(target_);
     std::vector<Part> parts(chunks.size());
     const AddressSpace& space = target_.kernel();
     const uint64_t size = layout_->page_size;
+    std::atomic<uint64_t> done = 0;
     tbb::parallel_for(size_t{0}, chunks.size(), [&](size_t n) {
         check_interrupt();
+        if (progress) progress(done++, chunks.size());
         // As many struct pages at a time as lie in one page, so that a missing page costs no more than itself.
         const uint64_t most = std::max<uint64_t>(1, target_.physical().page_size() / size);
         std::vector<std::byte> bytes(most * size);
@@ -100,10 +103,10 @@ void SlabAllocator::count(CacheCounts& counts, const SlabCache& cache) const {
     counts.cached = free > free_on_nodes ? free - free_on_nodes : 0;
 }
 
-const SlabCensus& SlabAllocator::census() const {
+const SlabCensus& SlabAllocator::census(const Progress& progress) const {
     std::call_once(later_->once, [&] {
         SlabCensus census;
-        scan(census);
+        scan(census, progress);
         for (const SlabCache& cache : caches_) census.caches[&cache];
         for (const Slab& slab : census.slabs) census.caches[slab.cache].all.push_back(&slab);
         std::vector<std::pair<const SlabCache*, CacheCounts*>> work;
