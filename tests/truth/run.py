@@ -81,7 +81,7 @@ def main():
                 for script in SCRIPTS:
                     if args.only and script.stem not in args.only:
                         continue
-                    run = subprocess.run([sys.executable, str(script), args.kcrash, str(truth), str(vmlinux), *map(str, files)],
+                    run = subprocess.run([sys.executable, str(script), os.path.abspath(args.kcrash), str(truth), str(vmlinux), *map(str, files)],
                                          capture_output=True, text=True, timeout=1200)
                     tally.add(f"{name} {dump} {script.stem}", run)
     print("truth: {} passed, {} failed, {} skipped".format(*tally.counts))
