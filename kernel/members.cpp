@@ -29,9 +29,20 @@ Fault Member::load(const AddressSpace& space, uint64_t base, uint64_t& value) co
 
 Object Target::object(std::string_view type, uint64_t address) const { return {*this, &types().require(type), address}; }
 
+namespace {
+
+// A function and a variable may share a name (sysrq_handler): the variable is meant here.
+std::optional<uint64_t> data_address(const Symbols& symbols, std::string_view name) {
+    for (const SymbolMatch& match : symbols.find_all(name))
+        if (std::string_view("tTwW").find(match.symbol.type) == std::string_view::npos) return match.symbol.address;
+    return symbols.address(name);
+}
+
+} // namespace
+
 // BTF first: it is there at once. DWARF is opened only for a variable of which nobody says the type.
 std::optional<Object> Target::try_variable(std::string_view name, std::string_view type) const {
-    const auto address = symbol_address(name);
+    const auto address = data_address(symbols(), name);
     if (!address) return std::nullopt;
     const Type* found = nullptr;
     if (!type.empty()) {
