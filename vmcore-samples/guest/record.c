@@ -11,11 +11,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char *const still[] = {
@@ -189,11 +191,41 @@ static void what_stands_still(void)
     each_entry("/proc", early_process);
 }
 
+// How many objects all slab caches have in use.
+static unsigned long objects_in_use(void)
+{
+    char line[512];
+    unsigned long sum = 0, active;
+    FILE *file = fopen("/proc/slabinfo", "r");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "%*s %lu", &active) == 1)
+            sum += active;
+    if (file)
+        fclose(file);
+    return sum;
+}
+
+// Files that were opened for recording are freed after a grace period of RCU, on a slow host thousands at once and seconds
+// later. Waits, 20 s at most, until what is in use no longer falls by more than a hundredth.
+static void wait_for_frees(void)
+{
+    unsigned long before = objects_in_use();
+    for (int tries = 0, quiet = 0; tries < 40 && quiet < 4; tries++) {
+        syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+        usleep(500000);
+        unsigned long now = objects_in_use();
+        quiet = now + before / 100 < before ? 0 : quiet + 1;
+        before = now;
+    }
+}
+
 static void what_moves(void)
 {
     each_entry("/proc", copy_process);
     copy_tree("/proc/self", "net");
     each_entry("/sys/kernel/slab", copy_slab);
+    archive_flush();
+    wait_for_frees();
     archive_kmsg();
     copy_list("", moving);
 }
