@@ -3,8 +3,10 @@
 import argparse
 import dataclasses
 import json
+import lzma
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -49,6 +51,16 @@ def sample_of(options):
     if options.dump:
         return Sample(options.name or options.dump.name, options.dump, options.vmlinux, options.modules)
     return committed_sample()
+
+
+def plain_vmlinux(path, folder):
+    """The file itself, or what is packed in it, unpacked into the folder: for tools that cannot read it as it is."""
+    if path.suffix != ".xz":
+        return path
+    plain = pathlib.Path(folder) / "vmlinux"
+    with lzma.open(path) as packed, plain.open("wb") as out:
+        shutil.copyfileobj(packed, out)
+    return plain
 
 
 class Home:
