@@ -61,7 +61,7 @@ Source find_source(const Target& target, const Plan& plan, uint64_t lookup) {
     return source;
 }
 
-void print_frame(Session& session, const Plan& plan, const Stack& stack, size_t index) {
+void print_frame(Session& session, const Plan& plan, const Stack& stack, size_t index, const FrameVariables* variables) {
     const Target& target = session.target();
     const Frame& frame = stack.frames[index];
     // crash names an interrupted function in the exception above it, and as a frame only where stacks change.
@@ -75,11 +75,11 @@ void print_frame(Session& session, const Plan& plan, const Stack& stack, size_t 
     }
     const bool line_last = source.line && !source.inlined.empty(); // as on the stack: the innermost call on top
     const std::string layout = hidden ? "" : frame_layout(plan, frame.level, place, source.line && !line_last);
-    if (source.inlined.empty() && !plan.variables) return session.report().record("frame", layout, fields);
+    if (source.inlined.empty() && !variables) return session.report().record("frame", layout, fields);
     session.report().begin("frame", layout, fields);
     print_inlined(session, source.inlined);
     if (line_last) session.report().text(fmt::format("    {}: {}", source.line->file, source.line->line), true);
-    if (plan.variables) print_variables(session, frame);
+    if (variables) print_variables(session, *variables, index);
     session.report().end();
 }
 
@@ -130,9 +130,10 @@ void print_registers(Session& session, const ExceptionFrame& exception) {
 void print_frames(Session& session, const Plan& plan, const Stack& stack) {
     if (stack.active_without_registers) session.report().text("(active)");
     if (stack.start) print_registers(session, *stack.start);
+    const auto variables = plan.variables ? std::make_optional<FrameVariables>(session.target(), stack) : std::nullopt;
     for (size_t i = 0; i < stack.frames.size(); ++i) {
         const Frame& frame = stack.frames[i];
-        print_frame(session, plan, stack, i);
+        print_frame(session, plan, stack, i, variables ? &*variables : nullptr);
         if (frame.exception) print_registers(session, *frame.exception);
         if (!frame.leaves_stack.empty()) session.report().text(frame.leaves_stack, true);
         if (plan.words == Words::none || frame.interrupted) continue;

@@ -4,6 +4,7 @@
 #include "commands/session.hpp"
 #include "kernel/slab.hpp"
 #include "kernel/stack/scan.hpp"
+#include "kernel/stack/variables.hpp"
 
 namespace kcrash::bt {
 
@@ -45,6 +46,6 @@ void print_exceptions_of(Session& session, const Unwinder& unwinder, const Task&
 void print_exceptions_of_cpus(Session& session, const std::vector<unsigned>& cpus);
 void print_overflows(Session& session);
 void print_inlined(Session& session, const std::vector<InlineFrame>& frames);
-void print_variables(Session& session, const Frame& frame);
+void print_variables(Session& session, const FrameVariables& variables, size_t index); // of one frame
 
 } // namespace kcrash::bt

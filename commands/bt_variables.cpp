@@ -26,6 +26,9 @@ void print_variable(Session& session, const VariableValue& variable) {
     case State::not_recovered: return say("not_recovered", fmt::format("<register {} not recovered>", variable.reason));
     case State::unreadable: return say("unreadable", fmt::format("<unreadable: {}>", variable.reason));
     case State::unsupported: return say("unsupported", fmt::format("<not evaluated: {}>", variable.reason));
+    case State::synthetic:
+        return say("synthetic", variable.reason.empty() ? "<pointer to a value that has no address>"
+                                                        : fmt::format("<pointer to {}, which has no address>", variable.reason));
     case State::value:
     case State::in_memory: break;
     }
@@ -60,17 +63,9 @@ void print_inlined(Session& session, const std::vector<InlineFrame>& frames) {
     }
 }
 
-void print_variables(Session& session, const Frame& frame) {
-    const Target& target = session.target();
-    DebugInfo* info = target.debug_info(frame.lookup());
-    if (!info) return;
-    FrameContext context;
-    context.pc = frame.lookup();
-    context.registers = &frame.registers;
-    context.cfa = frame.cfa;
-    context.read = [&target](uint64_t address, std::span<std::byte> into) { return target.kernel().try_read(VirtualAddress{address}, into); };
+void print_variables(Session& session, const FrameVariables& variables, size_t index) {
     std::string function;
-    for (const VariableValue& variable : info->variables(context)) {
+    for (const VariableValue& variable : variables.of(index)) {
         if (variable.function != function) session.report().text(fmt::format("    {}:", function = variable.function), true);
         print_variable(session, variable);
     }

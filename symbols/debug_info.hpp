@@ -36,6 +36,7 @@ struct VariableValue {
         not_recovered,    // DWARF names a register that the unwinder could not recover
         unreadable,       // its memory is not in the dump: reason says why
         unsupported,      // a DWARF operation that we do not evaluate: reason names it
+        synthetic,        // a pointer to a variable that has a value but no address: reason is that variable's name
     } state = State::optimized_out;
     std::string name;
     const Type* type = nullptr;   // null: unknown
@@ -46,13 +47,26 @@ struct VariableValue {
     std::string reason;           // not_recovered: the register's name
 };
 
+// A call, as the DWARF of the function that makes it describes it: whom it calls, and what it passes.
+struct CallSite {
+    struct Passed {
+        unsigned number;               // of the register
+        std::optional<uint64_t> value; // nothing: `state` and `reason` say why
+        VariableValue::State state = VariableValue::State::value;
+        std::string reason;
+    };
+    std::string function;           // by name; empty: called through a pointer
+    std::optional<uint64_t> target; // its address, where that can be computed
+    std::vector<Passed> passed;
+};
+
 // What evaluation of a location needs from a frame.
 struct FrameContext {
     uint64_t pc = 0;              // address to look up: for callers return address - 1
     const Registers* registers = nullptr;
     uint64_t cfa = 0;
     std::function<Fault(uint64_t address, std::span<std::byte> into)> read;
-    const FrameContext* caller = nullptr; // for values that a parameter had on entry; null: unknown
+    const CallSite* call = nullptr; // that led to this frame, for values that a parameter had on entry; null: unknown
 };
 
 // One file's DWARF (vmlinux, or a module's .ko with its run-time section addresses). Addresses are run-time ones.
@@ -63,6 +77,8 @@ public:
     virtual std::optional<SourceLine> line(uint64_t pc) = 0;
     virtual std::vector<InlineFrame> inline_frames(uint64_t pc) = 0;
     virtual std::vector<VariableValue> variables(const FrameContext& frame) = 0;
+    // The call that a frame is in (its pc lies inside of the call). Nothing: DWARF does not describe it.
+    virtual std::optional<CallSite> call_site(const FrameContext& frame) = 0;
     virtual std::shared_ptr<const TypeSource> types() = 0;        // DWARF as types; names are indexed on first use
     virtual std::shared_ptr<const UnwindTable> cfi() = 0;         // .debug_frame / .eh_frame; null: has none
 };

@@ -33,6 +33,7 @@ public:
     }
 
     std::vector<VariableValue> variables(const FrameContext& frame) override { return read_variables(*file_, *types_, frame); }
+    std::optional<CallSite> call_site(const FrameContext& frame) override { return read_call_site(*file_, frame); }
     std::shared_ptr<const TypeSource> types() override { return types_; }
 
     std::shared_ptr<const UnwindTable> cfi() override {

@@ -110,7 +110,7 @@ private:
             return;
         case DW_OP_entry_value: case DW_OP_GNU_entry_value: return entry_value();
         case DW_OP_implicit_value: return implicit_value(op);
-        case DW_OP_implicit_pointer: case DW_OP_GNU_implicit_pointer: stop(State::unsupported, "a pointer to a value that has no address");
+        case DW_OP_implicit_pointer: case DW_OP_GNU_implicit_pointer: return synthetic_pointer(op);
         case DW_OP_GNU_parameter_ref: case DW_OP_GNU_variable_value: stop(State::optimized_out, {});
         default: unsupported(op);
         }
@@ -121,9 +121,29 @@ private:
         case DW_OP_const1u: case DW_OP_const2u: case DW_OP_const4u: case DW_OP_const8u: case DW_OP_constu:
         case DW_OP_const1s: case DW_OP_const2s: case DW_OP_const4s: case DW_OP_const8s: case DW_OP_consts: push(op.number); return true;
         case DW_OP_addr: push(context_.file.to_run_time(op.number)); return true;
+        case DW_OP_addrx: case DW_OP_GNU_addr_index: push(context_.file.to_run_time(indexed(op))); return true;
+        case DW_OP_constx: case DW_OP_GNU_const_index: push(indexed(op)); return true;
         case DW_OP_const_type: case DW_OP_GNU_const_type: push(constant_of_type(op)); return true;
         default: return false;
         }
+    }
+
+    // A word of .debug_addr. libdw knows where this unit's part of it begins.
+    uint64_t indexed(const Dwarf_Op& op) const {
+        Dwarf_Attribute inner;
+        Dwarf_Addr address = 0;
+        Dwarf_Word word = 0;
+        if (!context_.attribute || dwarf_getlocation_attr(context_.attribute, &op, &inner) != 0) unsupported(op);
+        if (dwarf_formaddr(&inner, &address) == 0) return address;
+        if (dwarf_formudata(&inner, &word) == 0) return word;
+        unsupported(op);
+    }
+
+    // The compiler kept what a pointer points to, but in no place that could have an address.
+    [[noreturn]] void synthetic_pointer(const Dwarf_Op& op) const {
+        Dwarf_Die variable;
+        if (!context_.attribute || dwarf_getlocation_die(context_.attribute, &op, &variable) != 0) unsupported(op);
+        stop(State::synthetic, std::string(dwarf_name(variable)));
     }
 
     Value constant_of_type(const Dwarf_Op& op) const {

@@ -6,7 +6,9 @@
 // abstract origin: they are optimized out, and are listed as such.
 //
 // The value that a parameter had when the function was entered is what its caller passed: where the caller's own DWARF describes
-// the call (DW_TAG_call_site) it can be computed in the caller's frame, provided that the call really led to this function.
+// the call (DW_TAG_call_site) it can be computed in the caller's frame, provided that the call really led to this function. The
+// caller may be in another file (a module called the kernel), so a call is read by itself, outermost frame first, and each
+// frame is told of the call that led to it: no file's lock is ever taken under another's.
 #include "symbols/dwarf_variables.hpp"
 #include "symbols/dwarf_expression.hpp"
 #include <algorithm>
@@ -18,7 +20,6 @@ namespace {
 
 constexpr uint64_t largest_value = 1 << 20; // bytes
 constexpr size_t most_variables = 4096;     // of one frame
-constexpr unsigned most_callers = 8;        // entry values that need entry values
 
 using State = VariableValue::State;
 
@@ -38,8 +39,7 @@ std::optional<Dwarf_Die> reference(Dwarf_Die& entry, unsigned name) {
 // Evaluates attributes of one frame's function.
 class FrameEvaluator {
 public:
-    FrameEvaluator(const DwarfFile& file, const FrameContext& frame, unsigned callers = 0)
-        : file_(file), frame_(frame), pc_(file.to_file(frame.pc)), callers_(callers) {
+    FrameEvaluator(const DwarfFile& file, const FrameContext& frame) : file_(file), frame_(frame), pc_(file.to_file(frame.pc)) {
         scopes_ = file.scopes_at(pc_);
     }
 
@@ -56,6 +56,26 @@ public:
         return evaluate(context, {operations, count}, size);
     }
 
+    // The call that this frame is in, with what it passes.
+    std::optional<CallSite> call() {
+        auto entry = call_entry();
+        if (!entry) return std::nullopt;
+        CallSite site;
+        for (const unsigned name : {unsigned{DW_AT_call_origin}, unsigned{DW_AT_abstract_origin}})
+            if (auto origin = site.function.empty() ? reference(*entry, name) : std::nullopt) site.function = dwarf_name(*origin);
+        Dwarf_Attribute attribute;
+        if (site.function.empty() && dwarf_attr(&*entry, DW_AT_call_target, &attribute)) {
+            const Location target = as_value(locate(attribute, 8));
+            if (const auto* computed = std::get_if<Immediate>(&target)) site.target = computed->value;
+        }
+        each_child(*entry, [&](Dwarf_Die& child) {
+            const int tag = dwarf_tag(&child);
+            if (tag == DW_TAG_call_site_parameter || tag == DW_TAG_GNU_call_site_parameter) add_passed(child, site);
+            return true;
+        });
+        return site;
+    }
+
 private:
     Location frame_base() {
         Dwarf_Attribute attribute;
@@ -69,22 +89,21 @@ private:
 
     Location entry_value(unsigned number) {
         const NoValue unknown{State::not_recovered, register_name(file_.arch(), number) + " at entry"};
-        if (!frame_.caller || callers_ >= most_callers || scopes_.empty()) return unknown;
-        FrameEvaluator caller(file_, *frame_.caller, callers_ + 1);
-        auto site = caller.call_site();
-        if (!site || !caller.calls(*site, scopes_.front())) return unknown;
-        std::optional<Location> passed;
-        each_child(*site, [&](Dwarf_Die& child) {
-            const int tag = dwarf_tag(&child);
-            if (tag != DW_TAG_call_site_parameter && tag != DW_TAG_GNU_call_site_parameter) return true;
-            if (!caller.is_register(child, number)) return true;
-            Dwarf_Attribute attribute;
-            if (dwarf_attr(&child, DW_AT_call_value, &attribute) || dwarf_attr(&child, DW_AT_GNU_call_site_value, &attribute))
-                passed = caller.locate(attribute, 8);
-            return false;
-        });
-        if (!passed) return unknown;
-        return as_value(*passed);
+        if (!frame_.call || scopes_.empty() || !leads_here(*frame_.call)) return unknown;
+        for (const CallSite::Passed& passed : frame_.call->passed) {
+            if (passed.number != number) continue;
+            if (passed.value) return Immediate{*passed.value};
+            return NoValue{passed.state, passed.reason};
+        }
+        return unknown;
+    }
+
+    // Did the call lead to this function? Else another one lies between, which left by a jump.
+    bool leads_here(const CallSite& call) {
+        Dwarf_Die& function = scopes_.front();
+        if (!call.function.empty()) return call.function == dwarf_name(function);
+        Dwarf_Addr begin = 0;
+        return call.target && dwarf_lowpc(&function, &begin) == 0 && file_.to_file(*call.target) == begin;
     }
 
     // A call's value is what its expression leaves on the stack.
@@ -94,18 +113,29 @@ private:
         return found;
     }
 
-    static bool is_register(Dwarf_Die& parameter, unsigned number) {
+    static std::optional<unsigned> register_of(Dwarf_Die& parameter) {
         Dwarf_Attribute attribute;
         Dwarf_Op* operations = nullptr;
         size_t count = 0;
-        if (!dwarf_attr(&parameter, DW_AT_location, &attribute) || dwarf_getlocation(&attribute, &operations, &count) != 0 || count != 1) return false;
-        if (operations[0].atom == DW_OP_regx) return operations[0].number == number;
+        if (!dwarf_attr(&parameter, DW_AT_location, &attribute) || dwarf_getlocation(&attribute, &operations, &count) != 0 || count != 1) return std::nullopt;
         const unsigned atom = operations[0].atom;
-        return atom >= DW_OP_reg0 && atom <= DW_OP_reg31 && atom - DW_OP_reg0 == number;
+        if (atom == DW_OP_regx) return static_cast<unsigned>(operations[0].number);
+        if (atom < DW_OP_reg0 || atom > DW_OP_reg31) return std::nullopt;
+        return atom - DW_OP_reg0;
     }
 
-    // The call that this frame is in: the one that returns to where the frame goes on.
-    std::optional<Dwarf_Die> call_site() {
+    void add_passed(Dwarf_Die& parameter, CallSite& site) {
+        Dwarf_Attribute attribute;
+        const auto number = register_of(parameter);
+        if (!number || site.passed.size() >= Registers::max) return;
+        if (!dwarf_attr(&parameter, DW_AT_call_value, &attribute) && !dwarf_attr(&parameter, DW_AT_GNU_call_site_value, &attribute)) return;
+        const Location found = as_value(locate(attribute, 8));
+        if (const auto* computed = std::get_if<Immediate>(&found)) site.passed.push_back({*number, computed->value, State::value, {}});
+        else if (const auto* none = std::get_if<NoValue>(&found)) site.passed.push_back({*number, std::nullopt, none->state, none->reason});
+    }
+
+    // The entry of the call that this frame is in: the one that returns to where the frame goes on.
+    std::optional<Dwarf_Die> call_entry() {
         const uint64_t returns_to = pc_ + 1;
         for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
             std::optional<Dwarf_Die> found;
@@ -124,25 +154,9 @@ private:
         return std::nullopt;
     }
 
-    // Did the call lead to this function? Else another one lies between, which left by a jump.
-    bool calls(Dwarf_Die& site, Dwarf_Die& function) {
-        for (const unsigned name : {unsigned{DW_AT_call_origin}, unsigned{DW_AT_abstract_origin}})
-            if (auto origin = reference(site, name)) {
-                const std::string_view called = dwarf_name(*origin);
-                return !called.empty() && called == dwarf_name(function);
-            }
-        Dwarf_Attribute attribute;
-        Dwarf_Addr begin = 0;
-        if (!dwarf_attr(&site, DW_AT_call_target, &attribute) || dwarf_lowpc(&function, &begin) != 0) return false;
-        const Location target = as_value(locate(attribute, 8));
-        const auto* computed = std::get_if<Immediate>(&target);
-        return computed && file_.to_file(computed->value) == begin;
-    }
-
     const DwarfFile& file_;
     const FrameContext& frame_;
     uint64_t pc_;
-    unsigned callers_;
     bool in_frame_base_ = false;
     std::vector<Dwarf_Die> scopes_;
 };
@@ -263,6 +277,11 @@ private:
 std::vector<VariableValue> read_variables(const DwarfFile& file, const DwarfTypes& types, const FrameContext& frame) {
     const std::scoped_lock guard(file.lock());
     return Lister(file, types, frame).run();
+}
+
+std::optional<CallSite> read_call_site(const DwarfFile& file, const FrameContext& frame) {
+    const std::scoped_lock guard(file.lock());
+    return FrameEvaluator(file, frame).call();
 }
 
 } // namespace kcrash

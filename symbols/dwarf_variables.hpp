@@ -9,5 +9,7 @@ namespace kcrash {
 
 // Innermost scope first; in each, parameters before locals, as the compiler wrote them.
 std::vector<VariableValue> read_variables(const DwarfFile& file, const DwarfTypes& types, const FrameContext& frame);
+// DebugInfo::call_site().
+std::optional<CallSite> read_call_site(const DwarfFile& file, const FrameContext& frame);
 
 } // namespace kcrash

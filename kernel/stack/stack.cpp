@@ -69,7 +69,15 @@ std::optional<StackRange> Unwinder::process_stack(const Task& task) const {
 Stack Unwinder::unwind(const Task& task, const StackOptions& options) const {
     const TaskWorld world(*this, target_, task, options);
     const auto start = start_of(task, options);
-    if (start) return unwind_from(world, target_.arch(), *start);
+    if (start) {
+        Stack stack = unwind_from(world, target_.arch(), *start);
+        if (!options.recover_registers || !start->note) return stack;
+        StackStart earlier; // where callers' registers were all there
+        earlier.registers = *start->note;
+        earlier.is_return_address = false;
+        complete_registers(stack, unwind_from(world, target_.arch(), earlier));
+        return stack;
+    }
     Stack stack;
     stack.end = StackEnd::not_recovered;
     stack.active_without_registers = task.active;

@@ -82,6 +82,7 @@ std::optional<StackStart> find_handler(const Target& target, const StackWorld& w
             start.registers.set(arch.pc, words[i]);
             start.registers.set(arch.sp, start.slot + arch.word_size);
             start.source = "stopped";
+            start.note = note;
             const Stack stack = unwind_from(world, arch, start);
             if (stack.frames.size() > most && reaches(target, stack, note)) best = start, most = stack.frames.size();
         }

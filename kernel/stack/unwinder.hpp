@@ -30,9 +30,13 @@ struct StackStart {
     uint64_t slot = 0;             // what crash prints in brackets
     const char* source = "";
     std::optional<ExceptionFrame> exception; // becomes Stack::start
+    std::optional<Registers> note; // all registers of an earlier moment, in a frame that this stack leads to
 };
 
 Stack unwind_from(const StackWorld& world, const Architecture& arch, const StackStart& start);
+
+// What `from` knows of registers in a frame that both have, and `stack` does not.
+void complete_registers(Stack& stack, const Stack& from);
 
 // The registers of a struct pt_regs in memory. partial: only the part that the processor itself stores (from pc on).
 std::optional<ExceptionFrame> read_pt_regs(const StackWorld& world, const Architecture& arch, uint64_t address, bool partial);

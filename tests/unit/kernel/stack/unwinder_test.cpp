@@ -268,3 +268,24 @@ TEST_CASE("unwinder: a CPU that was in user mode has no frames") {
     CHECK(stack.frames.empty());
     CHECK(stack.end == StackEnd::user_mode);
 }
+
+TEST_CASE("unwinder: registers that a note holds complete the frames that both stacks have, and no others") {
+    World world;
+    world.functions = {{0x100, call_row(sp, 16)}, {0x101, call_row(sp, 16)}, {0x102, call_row(sp, 16)}, {0x103, bare_row(UnwindRow::Frame::end)}};
+    world.saved = world.functions;
+    world.memory.put(0x80108, 0x10120); // the handler's way out
+    world.memory.put(0x80118, 0x10220);
+    world.memory.put(0x80128, 0x10320);
+    Stack stack = world.unwind(0x10010, 0x80100);
+    REQUIRE(say(stack) == "#0 [800f8] 10010 #1 [80108] 10120 #2 [80118] 10220 #3 [80128] 10320");
+    StackStart note; // was taken in the same call of 0x10100, before
+    note.registers.set(pc, 0x10110);
+    note.registers.set(sp, 0x80110);
+    note.registers.set(rbx, 0x777);
+    note.is_return_address = false;
+    complete_registers(stack, unwind_from(world, x86_64(), note));
+    CHECK(stack.frames[0].registers.get(rbx) == std::nullopt);
+    CHECK(stack.frames[1].registers.get(rbx) == std::nullopt); // this function may have changed it since
+    CHECK(stack.frames[2].registers.get(rbx) == 0x777);
+    CHECK(stack.frames[3].registers.get(rbx) == 0x777);
+}
