@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/interrupt.hpp"
 #include "kernel/target_open.hpp"
+#include "kernel/word.hpp"
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -16,10 +17,11 @@ std::optional<std::vector<unsigned>> read_mask(const Target& target, std::string
     const auto address = target.symbol_address(symbol);
     if (!address) return std::nullopt;
     std::vector<unsigned> cpus;
-    for (unsigned first = 0; first < limit; first += 64) {
+    const unsigned width = target.arch().word_size * 8;
+    for (unsigned first = 0; first < limit; first += width) {
         uint64_t bits = 0;
-        if (target.kernel().try_load(VirtualAddress{*address + first / 8}, bits) != Fault::none) return std::nullopt;
-        for (unsigned bit = 0; bit < 64 && first + bit < limit; ++bit)
+        if (try_word(target, *address + first / 8, bits) != Fault::none) return std::nullopt;
+        for (unsigned bit = 0; bit < width && first + bit < limit; ++bit)
             if (bits >> bit & 1) cpus.push_back(first + bit);
     }
     return cpus;
@@ -71,7 +73,7 @@ static void read_cpus(const Target& target, Target::Lazy& lazy) {
         lazy.cpu_offsets.assign(lazy.possible.back() + 1, 0);
         for (unsigned cpu : lazy.possible) {
             uint64_t value = 0;
-            if (target.kernel().try_load(VirtualAddress{*offsets + cpu * uint64_t{8}}, value) == Fault::none) lazy.cpu_offsets[cpu] = value;
+            if (try_word(target, *offsets + cpu * uint64_t{target.arch().word_size}, value) == Fault::none) lazy.cpu_offsets[cpu] = value;
         }
     }
     lazy.per_cpu_begin = target.symbol_address("__per_cpu_start").value_or(0);

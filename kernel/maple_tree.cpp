@@ -15,6 +15,7 @@
 #include "kernel/maple_tree.hpp"
 #include "core/error.hpp"
 #include "core/interrupt.hpp"
+#include "kernel/word.hpp"
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -35,7 +36,7 @@ public:
     Walker(const Target& target, uint64_t from, uint64_t to, const std::function<bool(const MapleEntry&)>& visit,
            const std::function<void(std::string)>& damage)
         : target_(target), from_(from), to_(to), visit_(visit), damage_(damage), range_(layout("struct maple_range_64")),
-          arange_(layout("struct maple_arange_64")), size_(target.size_of("struct maple_node")) {}
+          arange_(layout("struct maple_arange_64")), size_(target.size_of("struct maple_node")), word_(target.arch().word_size) {}
 
     bool node(uint64_t entry, uint64_t first, uint64_t last, unsigned depth) {
         check_interrupt();
@@ -62,15 +63,15 @@ private:
     }
 
     uint64_t word(const std::vector<std::byte>& bytes, uint64_t offset) const {
-        return offset + 8 <= bytes.size() ? load<uint64_t>(bytes.data() + offset, target_.arch().order) : 0;
+        return offset + word_ <= bytes.size() ? load_unsigned(std::span(bytes).subspan(offset, word_), target_.arch().order) : 0;
     }
 
     bool slots(const std::vector<std::byte>& bytes, const NodeLayout& at, bool leaf, uint64_t first, uint64_t last, unsigned depth) {
         for (uint64_t i = 0; i < at.slot_count; ++i) {
-            uint64_t pivot = i < at.pivot_count ? word(bytes, at.pivots + i * 8) : last;
+            uint64_t pivot = i < at.pivot_count ? word(bytes, at.pivots + i * word_) : last;
             if (pivot == 0 && i > 0) pivot = last;
             if (pivot < first || pivot > last) pivot = last;
-            const uint64_t child = word(bytes, at.slots + i * 8);
+            const uint64_t child = word(bytes, at.slots + i * word_);
             if (child && !(leaf && is_reserved(child)) && pivot >= from_ && first <= to_) {
                 if (leaf ? !visit_({first, pivot, child}) : !node(child, first, pivot, depth + 1)) return false;
             }
@@ -86,6 +87,7 @@ private:
     const std::function<void(std::string)>& damage_;
     NodeLayout range_, arange_;
     uint64_t size_;
+    unsigned word_;
 };
 
 } // namespace
@@ -93,7 +95,7 @@ private:
 void walk_maple_tree(const Target& target, uint64_t maple_tree, uint64_t from, uint64_t to,
                      const std::function<bool(const MapleEntry&)>& visit, const std::function<void(std::string)>& damage) {
     const uint64_t root = target.object("struct maple_tree", maple_tree)["ma_root"].u64();
-    if (is_node(root)) Walker(target, from, to, visit, damage).node(root, 0, ~uint64_t{0}, 0);
+    if (is_node(root)) Walker(target, from, to, visit, damage).node(root, 0, truncate_to_word(target, ~uint64_t{0}), 0);
     else if (root && !is_reserved(root) && from == 0) visit({0, 0, root});
 }
 

@@ -2,6 +2,7 @@
 // Target's typed access: objects, variables, members that are looked up once.
 #include "core/error.hpp"
 #include "kernel/target_open.hpp"
+#include "kernel/word.hpp"
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -96,7 +97,7 @@ Member Target::member(std::string_view type, std::initializer_list<std::string_v
 uint64_t Target::size_of(std::string_view type) const { return types().require(type).size; }
 
 Object Target::per_cpu(const Object& variable, unsigned cpu) const {
-    return Object(*this, variable.type(), variable.address() + per_cpu_offset(cpu));
+    return Object(*this, variable.type(), truncate_to_word(*this, variable.address() + per_cpu_offset(cpu)));
 }
 
 } // namespace kcrash

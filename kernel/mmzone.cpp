@@ -2,6 +2,7 @@
 #include "kernel/mmzone.hpp"
 #include "core/error.hpp"
 #include "kernel/list.hpp"
+#include "kernel/word.hpp"
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -24,12 +25,13 @@ std::vector<uint64_t> node_addresses(const Target& target) {
         const uint64_t limit = mask ? std::min<uint64_t>(strip(mask)->size * 8, most_nodes) : 1;
         const auto online = target.types().enumerator("N_ONLINE");
         const auto states = target.symbol_address("node_states");
+        const unsigned width = target.arch().word_size * 8;
         std::vector<uint64_t> nodes;
         for (uint64_t node = 0; node < limit; ++node) {
             uint64_t bits = ~uint64_t{0}, address = 0;
             if (states && online && mask)
-                (void)target.kernel().try_load(VirtualAddress(*states + static_cast<uint64_t>(*online) * strip(mask)->size + node / 64 * 8), bits);
-            if (!(bits >> node % 64 & 1)) continue;
+                (void)try_word(target, *states + static_cast<uint64_t>(*online) * strip(mask)->size + node / width * (width / 8), bits);
+            if (!(bits >> node % width & 1)) continue;
             const auto read = pointer_reader(target.kernel(), target.arch().word_size);
             if (read(*table + node * target.arch().word_size, address) == Fault::none && address != 0) nodes.push_back(address);
         }

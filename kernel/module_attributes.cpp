@@ -2,6 +2,7 @@
 // A list of sections is read as one block: a kernel has thousands of them.
 #include "kernel/module_attributes.hpp"
 #include "core/error.hpp"
+#include "kernel/word.hpp"
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -39,7 +40,7 @@ uint64_t ModuleAttributes::count(uint64_t attributes) const {
     }
     uint64_t list = 0;
     if (!pointers_ || pointers_->load(kernel, attributes, list) != Fault::none || list == 0) return 0;
-    while (found < most_attributes && kernel.u64(VirtualAddress(list + 8 * found), type_) != 0) ++found;
+    while (found < most_attributes && word_at(target_, list + target_.arch().word_size * found, type_) != 0) ++found;
     return found;
 }
 

@@ -2,6 +2,7 @@
 // Finding and reading struct page.
 #include "kernel/page.hpp"
 #include "core/error.hpp"
+#include "kernel/word.hpp"
 
 namespace kcrash {
 
@@ -12,11 +13,11 @@ PageMap::PageMap(const Target& target) : target_(target) {
     // x86: a variable, randomised (CONFIG_DYNAMIC_MEMORY_LAYOUT); others tell the constant in vmcoreinfo; flat memory has mem_map.
     uint64_t base = 0;
     if (const auto variable = target.symbol_address("vmemmap_base")) {
-        if (target.kernel().try_load(VirtualAddress{*variable}, base) == Fault::none) base_ = base;
+        if (try_word(target, *variable, base) == Fault::none) base_ = base;
     } else if (const auto number = target.facts().number("VMEMMAP_START")) {
         base_ = *number;
     } else if (const auto flat = target.symbol_address("mem_map")) {
-        if (target.kernel().try_load(VirtualAddress{*flat}, base) == Fault::none) base_ = base;
+        if (try_word(target, *flat, base) == Fault::none) base_ = base;
     }
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/percpu.hpp"
 #include "core/error.hpp"
+#include "kernel/word.hpp"
 
 namespace kcrash {
 
 std::optional<uint64_t> per_cpu_address(const Target& target, uint64_t address, unsigned cpu) {
     try {
-        return address + target.per_cpu_offset(cpu);
+        return truncate_to_word(target, address + target.per_cpu_offset(cpu));
     } catch (const LookupError&) {
         return std::nullopt;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/taint.hpp"
 #include "kernel/list.hpp"
+#include "kernel/word.hpp"
 #include <algorithm>
 #include <initializer_list>
 
@@ -25,7 +26,7 @@ std::string taint_letters(const Target& target, uint64_t mask) {
 std::optional<Taint> read_taint(const Target& target) {
     const auto symbol = target.symbol_address("tainted_mask");
     Taint taint;
-    if (!symbol || target.kernel().try_load(VirtualAddress(*symbol), taint.mask) != Fault::none) return std::nullopt;
+    if (!symbol || try_word(target, *symbol, taint.mask) != Fault::none) return std::nullopt;
     taint.letters = taint_letters(target, taint.mask);
     return taint;
 }

@@ -89,7 +89,7 @@ struct Target::Opening {
         t.kernel_ = std::make_unique<AddressSpace>(*t.physical_, t.arch_->kernel_translator(*t.physical_, *t.facts_), t.arch_->order,
                                                    "kernel virtual");
         if (table) return;
-        table = read_kallsyms(*t.kernel_, t.vmcoreinfo_, *t.facts_);
+        table = read_kallsyms(*t.kernel_, t.vmcoreinfo_, *t.facts_, t.arch_->word_size);
         if (!table || table->size() == 0)
             throw Error(fmt::format("{}: the dump does not say where its symbols are (kernels before 6.0); give its vmlinux",
                                     t.options_.dump_files.front()));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/time.hpp"
+#include "kernel/word.hpp"
 #include <ctime>
 #include <fmt/format.h>
 
@@ -36,7 +37,7 @@ KernelClock read_clock(const Target& target) {
         // Before v3.4: struct timespec xtime, whose first word is the seconds.
         uint64_t seconds = 0;
         const auto xtime = target.symbol_address("xtime");
-        if (xtime && target.kernel().try_load(VirtualAddress(*xtime), seconds) == Fault::none) clock.real_seconds = seconds;
+        if (xtime && try_word(target, *xtime, seconds) == Fault::none) clock.real_seconds = seconds;
         return clock;
     }
     if (const auto seconds = load(target, *keeper, "timekeeper", {"xtime_sec"})) clock.real_seconds = static_cast<int64_t>(*seconds);

@@ -8,6 +8,7 @@
 #include "kernel/vmalloc.hpp"
 #include "core/error.hpp"
 #include "kernel/list.hpp"
+#include "kernel/word.hpp"
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -67,7 +68,7 @@ std::vector<VmallocArea> read_vmalloc_areas(const Target& target, std::vector<st
         uint64_t array = 0;
         int32_t count = 0;
         count = target.kernel().load<int32_t>(VirtualAddress(target.require_symbol("nr_vmap_nodes")), "nr_vmap_nodes");
-        array = target.kernel().u64(VirtualAddress(*nodes), "vmap_nodes");
+        array = word_at(target, *nodes, "vmap_nodes");
         if (count < 1 || count > 65536) throw CorruptError(fmt::format("nr_vmap_nodes is damaged: {}", count));
         const uint64_t size = target.size_of("struct vmap_node");
         const uint64_t head = target.member("vmap_node", {"busy.head", "busy"}).offset;

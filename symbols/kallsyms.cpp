@@ -100,25 +100,29 @@ std::optional<Places> find_places(const KernelFacts& facts) {
 using Addresses = std::vector<uint64_t>;
 
 // The symbols' addresses in every way that could be meant.
-std::vector<Addresses> read_addresses(const AddressSpace& kernel, const Places& places, uint64_t count) {
+std::vector<Addresses> read_addresses(const AddressSpace& kernel, const Places& places, uint64_t count, unsigned word_size) {
     std::vector<Addresses> ways;
     const ByteOrder order = kernel.order();
     if (places.addresses) {
-        std::vector<std::byte> raw(count * 8);
+        std::vector<std::byte> raw(count * word_size);
         kernel.read(VirtualAddress(*places.addresses), raw, "kallsyms_addresses");
         Addresses& way = ways.emplace_back();
-        for (uint64_t i = 0; i < count; ++i) way.push_back(load<uint64_t>(raw.data() + 8 * i, order));
+        for (uint64_t i = 0; i < count; ++i) way.push_back(load_unsigned(std::span<const std::byte>(raw).subspan(word_size * i, word_size), order));
     }
     if (!places.offsets) return ways;
     std::vector<std::byte> raw(count * 4);
     kernel.read(VirtualAddress(*places.offsets), raw, "kallsyms_offsets");
+    const uint64_t whole = ~uint64_t{0} >> (64 - word_size * 8); // addresses wrap where the kernel's do
     const auto add_way = [&](auto address_of) {
         Addresses& way = ways.emplace_back();
         way.reserve(count);
-        for (uint64_t i = 0; i < count; ++i) way.push_back(address_of(i, load<int32_t>(raw.data() + 4 * i, order)));
+        for (uint64_t i = 0; i < count; ++i) way.push_back(address_of(i, load<int32_t>(raw.data() + 4 * i, order)) & whole);
     };
     if (places.relative_base) {
-        const uint64_t base = kernel.u64(VirtualAddress(*places.relative_base), "kallsyms_relative_base");
+        std::byte bytes[8];
+        const std::span<std::byte> into(bytes, word_size);
+        kernel.read(VirtualAddress(*places.relative_base), into, "kallsyms_relative_base");
+        const uint64_t base = load_unsigned(into, order);
         add_way([&](uint64_t, int32_t v) { return v >= 0 ? static_cast<uint64_t>(v) : base - 1 - static_cast<uint64_t>(int64_t{v}); });
         add_way([&](uint64_t, int32_t v) { return base + static_cast<uint32_t>(v); });
     }
@@ -152,14 +156,14 @@ const Addresses& choose(const std::vector<Addresses>& ways, const Names& names, 
 
 } // namespace
 
-std::shared_ptr<const SymbolTable> read_kallsyms(const AddressSpace& kernel, const VmcoreInfo& info, const KernelFacts& facts) {
+std::shared_ptr<const SymbolTable> read_kallsyms(const AddressSpace& kernel, const VmcoreInfo& info, const KernelFacts& facts, unsigned word_size) {
     const auto places = find_places(facts);
     if (!places || (!places->offsets && !places->addresses)) return nullptr;
     const uint64_t count = kernel.u32(VirtualAddress(places->count), "kallsyms_num_syms");
     if (count == 0 || count > most_symbols) throw CorruptError(fmt::format("kallsyms_num_syms at 0x{:x} is {}: impossible", places->count, count));
     const Tokens tokens = read_tokens(kernel, places->token_table, places->token_index);
     const Names names = read_names(kernel, places->names, count, tokens);
-    const auto ways = read_addresses(kernel, *places, count);
+    const auto ways = read_addresses(kernel, *places, count, word_size);
     const Addresses& addresses = choose(ways, names, info.symbol("_stext"));
     SymbolImageBuilder builder;
     builder.reserve(count, names.text.size());

@@ -17,7 +17,7 @@ std::shared_ptr<const SymbolTable> cached_symbols(const ElfFile& file, uint64_t 
 
 // The dump's own kallsyms (kernel/kallsyms.c), from vmcoreinfo (6.0+) or from the symbols given by `locate`.
 // Null when the dump does not say where they are. MemoryError, CorruptError.
-std::shared_ptr<const SymbolTable> read_kallsyms(const AddressSpace& kernel, const VmcoreInfo& info, const KernelFacts& facts);
+std::shared_ptr<const SymbolTable> read_kallsyms(const AddressSpace& kernel, const VmcoreInfo& info, const KernelFacts& facts, unsigned word_size);
 
 // ORC (arch/x86/include/asm/orc_types.h). ip and entry tables as bytes in memory, or as an address range of the dump.
 // The layout (6.1, 6.3, 6.4, 7.1) is told by the tables' own content, never by a release.

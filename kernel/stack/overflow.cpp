@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Has a task's stack run over? Its lowest word says so: end_of_stack() of include/linux/sched/task_stack.h.
 #include "kernel/stack/scan.hpp"
+#include "kernel/word.hpp"
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -24,7 +25,7 @@ StackDamage check_overflow(const Target& target, const Task& task) {
             damage.problems.push_back(fmt::format("thread_info.cpu: {} > {}", value, target.possible_cpus().back()));
         lowest += target.size_of("struct thread_info");
     }
-    if (target.kernel().try_load(VirtualAddress{lowest}, value) != Fault::none) damage.unreadable = true;
+    if (try_word(target, lowest, value) != Fault::none) damage.unreadable = true;
     else if (value != magic) damage.problems.push_back(fmt::format("{:x} != STACK_END_MAGIC", value));
     return damage;
 }

@@ -7,6 +7,7 @@
 #include "core/cursor.hpp"
 #include "kernel/percpu.hpp"
 #include "kernel/stack/machine.hpp"
+#include "kernel/word.hpp"
 #include <algorithm>
 
 namespace kcrash {
@@ -27,7 +28,7 @@ std::optional<Registers> from_crash_notes(const Target& target, unsigned cpu) {
     const Architecture& arch = target.arch();
     const auto symbol = kernel_symbol(target, "crash_notes");
     uint64_t base = 0;
-    if (!symbol || target.kernel().try_load(VirtualAddress{*symbol}, base) != Fault::none) return std::nullopt;
+    if (!symbol || try_word(target, *symbol, base) != Fault::none) return std::nullopt;
     const auto address = per_cpu_address(target, base, cpu);
     constexpr size_t header = 20; // sizes, type, "CORE" and its padding
     std::vector<std::byte> bytes(header + arch.prstatus_size);

@@ -6,6 +6,7 @@
 // keep a node with the original in the task's list (rethook_node, v6.0; kretprobe_instance before).
 #include "kernel/list.hpp"
 #include "kernel/stack/machine.hpp"
+#include "kernel/word.hpp"
 
 namespace kcrash {
 namespace {
@@ -18,12 +19,12 @@ std::optional<uint64_t> from_graph_tracer(const Target& target, const Task& task
     uint64_t base = 0;
     if (!stack || !original || !place || stack->load(target.kernel(), task.address, base) != Fault::none || !base) return std::nullopt;
     constexpr unsigned most = 4096; // bytes: one page of words, or 50 entries of 32 to 56 bytes
-    for (unsigned at = 0; at < most; at += 8) {
+    for (unsigned at = 0; at < most; at += target.arch().word_size) {
         uint64_t word = 0;
-        if (target.kernel().try_load(VirtualAddress{base + at}, word) != Fault::none) return std::nullopt;
+        if (try_word(target, base + at, word) != Fault::none) return std::nullopt;
         if (word != slot || at < place->offset) continue;
         uint64_t found = 0;
-        if (target.kernel().try_load(VirtualAddress{base + at - place->offset + original->offset}, found) != Fault::none) continue;
+        if (try_word(target, base + at - place->offset + original->offset, found) != Fault::none) continue;
         if (target.symbols().is_text(found)) return found;
     }
     return std::nullopt;
@@ -53,7 +54,7 @@ std::optional<uint64_t> from_return_probes(const Target& target, const Task& tas
                    original = target.try_member(kind.type, {"ret_addr"});
         uint64_t first = 0;
         if (!head || !link || !place || !original) continue;
-        if (target.kernel().try_load(VirtualAddress{task.address + head->offset}, first) != Fault::none) continue;
+        if (try_word(target, task.address + head->offset, first) != Fault::none) continue;
         if (const auto found = from_list(target, first, *link, *original, *place, slot)) return found;
     }
     return std::nullopt;

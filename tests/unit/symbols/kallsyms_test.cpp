@@ -56,10 +56,10 @@ std::string relative(bool with_base) {
                               with_base ? fmt::format("SYMBOL(kallsyms_relative_base)={:x}\n", base_at) : "", text));
 }
 
-std::string read(const WordMemory& memory, const std::string& info_text) {
+std::string read(const WordMemory& memory, const std::string& info_text, unsigned word_size = 8) {
     const VmcoreInfo info(info_text);
     const Facts facts(info);
-    const auto found = read_kallsyms(memory.space(), info, facts);
+    const auto found = read_kallsyms(memory.space(), info, facts, word_size);
     if (!found) return "none";
     std::string all;
     for (size_t i = 0; i < found->size(); ++i) all += fmt::format("{:x} {} {}\n", found->at(i).address, found->at(i).type, found->at(i).name);
@@ -101,6 +101,27 @@ TEST_CASE("kallsyms: whole addresses") {
     put_names(memory, kernel);
     for (size_t i = 0; i < kernel.size(); ++i) memory.put(offsets + 8 * i, kernel[i].address);
     CHECK(read(memory, places(fmt::format("SYMBOL(kallsyms_addresses)={:x}\nSYMBOL(_stext)={:x}\n", offsets, text))) == expected);
+}
+
+TEST_CASE("kallsyms: a 32-bit kernel's whole addresses have four bytes") {
+    WordMemory memory;
+    put_names(memory, {{0xc1000000, "T_stext"}, {0xc1000040, "tschedule"}});
+    memory.put(offsets, 0xc1000000, 4);
+    memory.put(offsets + 4, 0xc1000040, 4);
+    memory.put(offsets + 8, 0xdeadbeef, 4);
+    const std::string info = places(fmt::format("SYMBOL(kallsyms_addresses)={:x}\nSYMBOL(_stext)=c1000000\n", offsets));
+    CHECK(read(memory, info, 4) == "c1000000 T _stext\nc1000040 t schedule\n");
+}
+
+TEST_CASE("kallsyms: a 32-bit kernel's base has four bytes, and its addresses wrap at 4 GB") {
+    WordMemory memory;
+    put_names(memory, {{0, "T_stext"}, {0, "tschedule"}});
+    memory.put(base_at, 0xc1000000, 4);
+    memory.put(base_at + 4, 0xdeadbeef, 4);
+    memory.put(offsets, 0, 4);
+    memory.put(offsets + 4, 0x40, 4);
+    const std::string info = places(fmt::format("SYMBOL(kallsyms_offsets)={:x}\nSYMBOL(kallsyms_relative_base)={:x}\nSYMBOL(_stext)=c1000000\n", offsets, base_at));
+    CHECK(read(memory, info, 4) == "c1000000 T _stext\nc1000040 t schedule\n");
 }
 
 TEST_CASE("kallsyms: a name whose length takes two bytes") {
