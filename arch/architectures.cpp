@@ -5,10 +5,18 @@
 
 namespace kcrash {
 
+extern const Architecture arch_arm;
+extern const Architecture arch_i386;
+extern const Architecture arch_loongarch64;
+extern const Architecture arch_riscv64;
 extern const Architecture arch_x86_64;
 
 static const Architecture* const all[] = {
     &arch_x86_64,
+    &arch_riscv64,
+    &arch_i386,
+    &arch_arm,
+    &arch_loongarch64,
 };
 
 std::span<const Architecture* const> architectures() { return all; }

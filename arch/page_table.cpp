@@ -37,7 +37,7 @@ private:
             switch (decoded.kind) {
             case DecodedEntry::Kind::table: table = decoded.address; continue;
             case DecodedEntry::Kind::page: {
-                const uint64_t page_size = uint64_t{1} << level.shift;
+                const uint64_t page_size = uint64_t{1} << (decoded.page_bits ? decoded.page_bits : level.shift);
                 result = {decoded.address + (at.value & (page_size - 1)), page_size, entry};
                 return Fault::none;
             }
@@ -58,6 +58,11 @@ private:
 };
 
 } // namespace
+
+bool maps_to(const Translator& translator, VirtualAddress at, PhysicalAddress physical) {
+    Translation result;
+    return translator.try_translate(at, result) == Fault::none && result.physical == physical;
+}
 
 std::unique_ptr<Translator> make_translator(const PhysicalMemory& memory, const PageTableLayout& layout, PhysicalAddress root) {
     return std::make_unique<TableTranslator>(memory, layout, root);

@@ -10,6 +10,8 @@ namespace kcrash {
 struct DecodedEntry {
     enum class Kind : uint8_t { table, page, absent, swap, invalid } kind = Kind::absent;
     PhysicalAddress address; // of the next table, or of the page
+    // log2 of the page's size where it is not its level's: one page of many equal entries. Else 0.
+    unsigned page_bits = 0;
 };
 
 struct PageTableLevel {
@@ -31,6 +33,10 @@ struct PageTableLayout {
     // The kernel's own half: what is not present there is not mapped (freed init memory keeps its frame in the entry).
     bool (*never_swapped)(uint64_t address) = nullptr;
 };
+
+// Does `at` translate to `physical`? For choosing among layouts that nothing else tells
+// apart: the kernel's top table maps itself.
+bool maps_to(const Translator& translator, VirtualAddress at, PhysicalAddress physical);
 
 // Walks from the root. Depth is bounded by the layout. Looks at the memory, which must outlive it.
 std::unique_ptr<Translator> make_translator(const PhysicalMemory& memory, const PageTableLayout& layout, PhysicalAddress root);
