@@ -1,28 +1,47 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Only what assemblers put into debug sections is known here: absolute and place-relative words.
+// Only what assemblers put into debug sections is known here: absolute and place-relative words; and where the linker may still
+// shorten code (RISC-V, LoongArch) differences, as one relocation that adds to what is there and one that subtracts.
+// The addend is in the relocation (RELA) or in its place (REL: i386, arm).
 //
 // To add an architecture: add its relocation types to `known`; they are in its ELF psABI.
 #include "symbols/dwarf_relocate.hpp"
+#include "core/bytes.hpp"
 #include "core/error.hpp"
-#include <cstring>
 #include <fmt/format.h>
 #include <gelf.h>
 
 namespace kcrash {
 namespace {
 
-enum class Kind : uint8_t { none, absolute, relative };
+enum class Kind : uint8_t { none, absolute, relative, add, subtract, set, subtract6, set6, add6, add_uleb, set_uleb, subtract_uleb };
 
 struct Relocation {
     uint16_t machine;
     uint32_t type;
     Kind kind;
-    uint8_t size; // bytes
+    uint8_t size; // bytes; 0: as many as are there (LEB128)
 };
+
+constexpr uint16_t em_loongarch = 258;
 
 constexpr Relocation known[] = {
     {EM_X86_64, R_X86_64_NONE, Kind::none, 0},     {EM_X86_64, R_X86_64_64, Kind::absolute, 8},   {EM_X86_64, R_X86_64_32, Kind::absolute, 4},
     {EM_X86_64, R_X86_64_32S, Kind::absolute, 4},  {EM_X86_64, R_X86_64_PC32, Kind::relative, 4}, {EM_X86_64, R_X86_64_PC64, Kind::relative, 8},
+    {EM_386, R_386_NONE, Kind::none, 0},           {EM_386, R_386_32, Kind::absolute, 4},         {EM_386, R_386_PC32, Kind::relative, 4},
+    {EM_ARM, R_ARM_NONE, Kind::none, 0},           {EM_ARM, R_ARM_ABS32, Kind::absolute, 4},      {EM_ARM, R_ARM_REL32, Kind::relative, 4},
+    {EM_RISCV, R_RISCV_NONE, Kind::none, 0},       {EM_RISCV, R_RISCV_32, Kind::absolute, 4},     {EM_RISCV, R_RISCV_64, Kind::absolute, 8},
+    {EM_RISCV, R_RISCV_ADD8, Kind::add, 1},        {EM_RISCV, R_RISCV_ADD16, Kind::add, 2},       {EM_RISCV, R_RISCV_ADD32, Kind::add, 4},
+    {EM_RISCV, R_RISCV_ADD64, Kind::add, 8},       {EM_RISCV, R_RISCV_SUB8, Kind::subtract, 1},   {EM_RISCV, R_RISCV_SUB16, Kind::subtract, 2},
+    {EM_RISCV, R_RISCV_SUB32, Kind::subtract, 4},  {EM_RISCV, R_RISCV_SUB64, Kind::subtract, 8},  {EM_RISCV, R_RISCV_SUB6, Kind::subtract6, 1},
+    {EM_RISCV, R_RISCV_SET6, Kind::set6, 1},       {EM_RISCV, R_RISCV_SET8, Kind::set, 1},        {EM_RISCV, R_RISCV_SET16, Kind::set, 2},
+    {EM_RISCV, R_RISCV_SET32, Kind::set, 4},       {EM_RISCV, R_RISCV_32_PCREL, Kind::relative, 4}, {EM_RISCV, 60, Kind::set_uleb, 0}, // SET_ULEB128
+    {EM_RISCV, 61, Kind::subtract_uleb, 0},        // SUB_ULEB128
+    {em_loongarch, 0, Kind::none, 0},              {em_loongarch, 1, Kind::absolute, 4},          {em_loongarch, 2, Kind::absolute, 8},
+    {em_loongarch, 47, Kind::add, 1},              {em_loongarch, 48, Kind::add, 2},              {em_loongarch, 50, Kind::add, 4},
+    {em_loongarch, 51, Kind::add, 8},              {em_loongarch, 52, Kind::subtract, 1},         {em_loongarch, 53, Kind::subtract, 2},
+    {em_loongarch, 55, Kind::subtract, 4},         {em_loongarch, 56, Kind::subtract, 8},         {em_loongarch, 99, Kind::relative, 4},
+    {em_loongarch, 105, Kind::add6, 1},            {em_loongarch, 106, Kind::subtract6, 1},       {em_loongarch, 107, Kind::add_uleb, 0},
+    {em_loongarch, 108, Kind::subtract_uleb, 0},   {em_loongarch, 109, Kind::relative, 8},
 };
 
 const Relocation* find_relocation(uint16_t machine, uint32_t type) {
@@ -37,7 +56,9 @@ public:
 
     void run() {
         for (const ElfSection& section : file_.sections()) {
-            if (section.type != SHT_RELA || !section.name.starts_with(".rela.debug_")) continue;
+            const bool rela = section.type == SHT_RELA && section.name.starts_with(".rela.debug_");
+            const bool rel = section.type == SHT_REL && section.name.starts_with(".rel.debug_");
+            if (!rela && !rel) continue;
             GElf_Shdr header;
             if (gelf_getshdr(elf_getscn(elf_, section.index), &header)) apply(section, header);
         }
@@ -68,28 +89,63 @@ private:
         for (size_t i = 0; i < count; ++i) {
             GElf_Rela entry;
             GElf_Sym symbol;
-            if (!gelf_getrela(entries, static_cast<int>(i), &entry)) return;
+            if (!get_entry(*entries, static_cast<int>(i), section.type == SHT_REL, entry)) return;
             if (!gelf_getsym(symbols, static_cast<int>(GELF_R_SYM(entry.r_info)), &symbol)) continue;
             const auto type = static_cast<uint32_t>(GELF_R_TYPE(entry.r_info));
             const Relocation* relocation = find_relocation(file_.machine(), type);
             if (!relocation)
                 throw FileError(fmt::format("{}: {} has relocations of type {}, which are not known for ELF machine {}", file_.path(), section.name, type,
                                             file_.machine()));
-            patch(*target, *relocation, entry, symbol);
+            patch(*target, *relocation, entry, symbol, section.type == SHT_REL);
         }
     }
 
-    void patch(Elf_Data& target, const Relocation& relocation, const GElf_Rela& entry, const GElf_Sym& symbol) const {
+    static bool get_entry(Elf_Data& entries, int index, bool rel, GElf_Rela& entry) {
+        if (!rel) return gelf_getrela(&entries, index, &entry) != nullptr;
+        GElf_Rel bare;
+        if (!gelf_getrel(&entries, index, &bare)) return false;
+        entry = {bare.r_offset, bare.r_info, 0};
+        return true;
+    }
+
+    void patch(Elf_Data& target, const Relocation& relocation, const GElf_Rela& entry, const GElf_Sym& symbol, bool addend_in_place) const {
         if (relocation.kind == Kind::none || entry.r_offset > target.d_size || relocation.size > target.d_size - entry.r_offset) return;
+        const std::span<std::byte> place(static_cast<std::byte*>(target.d_buf) + entry.r_offset, target.d_size - entry.r_offset);
         uint64_t value = symbol.st_value + static_cast<uint64_t>(entry.r_addend);
         if (symbol.st_shndx != SHN_ABS) value += address_of(symbol.st_shndx);
-        if (relocation.kind == Kind::relative) value -= entry.r_offset;
-        std::byte bytes[8];
-        for (unsigned i = 0; i < relocation.size; ++i) {
-            const unsigned shift = 8 * (file_.order() == ByteOrder::little ? i : relocation.size - 1 - i);
-            bytes[i] = static_cast<std::byte>(value >> shift);
+        if (relocation.size == 0) return patch_uleb(place, relocation.kind, value);
+        const auto word = place.first(relocation.size);
+        const uint64_t old = load_unsigned(word, file_.order());
+        if (addend_in_place) value += static_cast<uint64_t>(sign_extend(old, relocation.size * 8u));
+        switch (relocation.kind) {
+        case Kind::relative: value -= entry.r_offset; break;
+        case Kind::add: value += old; break;
+        case Kind::subtract: value = old - value; break;
+        case Kind::set6: value = (old & 0xc0) | (value & 0x3f); break; // the low bits of an instruction of CFI
+        case Kind::add6: value = (old & 0xc0) | ((old + value) & 0x3f); break;
+        case Kind::subtract6: value = (old & 0xc0) | ((old - value) & 0x3f); break;
+        default: break;
         }
-        std::memcpy(static_cast<std::byte*>(target.d_buf) + entry.r_offset, bytes, relocation.size);
+        store(word, value);
+    }
+
+    // As many bytes as were there: the section does not grow.
+    static void patch_uleb(std::span<std::byte> place, Kind kind, uint64_t value) {
+        uint64_t old = 0;
+        size_t size = 0;
+        constexpr size_t most = 10;
+        do {
+            if (size == place.size() || size == most) return;
+            if (7 * size < 64) old |= (static_cast<uint64_t>(place[size]) & 0x7f) << 7 * size;
+        } while ((place[size++] & std::byte{0x80}) != std::byte{0});
+        if (kind == Kind::add_uleb) value += old;
+        else if (kind == Kind::subtract_uleb) value = old - value;
+        for (size_t i = 0; i < size; ++i, value >>= 7) place[i] = static_cast<std::byte>((value & 0x7f) | (i + 1 < size ? 0x80 : 0));
+    }
+
+    void store(std::span<std::byte> word, uint64_t value) const {
+        for (size_t i = 0; i < word.size(); ++i)
+            word[i] = static_cast<std::byte>(value >> 8 * (file_.order() == ByteOrder::little ? i : word.size() - 1 - i));
     }
 
     Elf* elf_;
