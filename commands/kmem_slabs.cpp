@@ -88,23 +88,24 @@ void SlabReport::one_slab(const Slab& slab, const CacheLists& lists, const char*
                    {"list", std::string(where)}});
     if (!objects.broken.empty()) report_.note(Severity::warning, fmt::format("slab {:#x}: {}", slab.address, objects.broken));
     report_.text("  FREE / [ALLOCATED]", true);
-    const auto cpu = std::find_if(lists.cpus.begin(), lists.cpus.end(), [&](const CpuSlab& one) { return one.slab == slab.address; });
-    const CpuSlab* of_this_cpu = cpu == lists.cpus.end() ? nullptr : &*cpu;
+    const auto found = std::find_if(lists.cpus.begin(), lists.cpus.end(), [&](const CpuSlab& one) { return one.slab == slab.address; });
+    const CpuSlab* of_this_cpu = found == lists.cpus.end() ? nullptr : &*found;
     static constexpr const char* names[] = {"allocated", "free", "cpu-free", "sheaf-free", "unknown"};
     for (unsigned index = 0; index < slab.objects; ++index) {
         if (only && *only != index) continue;
         const ObjectState state = objects.states[index];
         // In the slab that a cpu allocates from, an object that another cpu freed waits for that cpu as well.
         const bool owner = state == ObjectState::cpu_free || (state == ObjectState::free && of_this_cpu);
+        const std::optional<unsigned> cpu = owner && of_this_cpu ? of_this_cpu->cpu : objects.cpus[index];
         const char* layout = state == ObjectState::allocated ? "  [{object}]"
                              : state == ObjectState::unknown ? "  ?{object}?"
                              : owner                         ? "   {object}  (cpu {cpu} cache)"
                              : state == ObjectState::free    ? "   {object}  "
-                                                             : "   {object}  (cpu {cpu} sheaf)";
-        const bool of_cpu = owner || state == ObjectState::sheaf_free;
+                             : cpu                           ? "   {object}  (cpu {cpu} sheaf)"
+                                                             : "   {object}  (barn sheaf)";
         report_.record("object", layout, {{"object", AddressValue{slabs_.object_address(slab, index)}},
                                           {"state", std::string(names[static_cast<size_t>(state)])},
-                                          {"cpu", of_cpu ? CellValue{uint64_t{owner && of_this_cpu ? of_this_cpu->cpu : objects.cpus[index]}} : CellValue{Nothing{}}}});
+                                          {"cpu", cpu ? CellValue{uint64_t{*cpu}} : CellValue{Nothing{}}}});
     }
     report_.end();
 }

@@ -20,7 +20,7 @@ SlabAllocator::Layout::Layout(const Target& target) : pages(target), word(target
     inuse = target.member(slab, {"inuse"});
     objects = target.member(slab, {"objects"});
     frozen = target.member(slab, {"frozen"});
-    next = target.member(slab, {"next"});
+    next = target.try_member(slab, {"next"});
     slab_list = target.member(slab, {"slab_list", "lru"});
     compound_head = target.try_member("page", {"compound_info", "compound_head"});
     page_size = target.size_of("struct page");
@@ -40,12 +40,12 @@ SlabAllocator::Layout::Layout(const Target& target) : pages(target), word(target
     // v7.1: per_node[] holds more than one pointer for each node.
     cache_node = target.member("kmem_cache", {"per_node", "node"});
     node_stride = word;
-    uint64_t inside = 0;
     if (types.has_member("kmem_cache", "per_node")) {
         node_stride = target.size_of("struct kmem_cache_per_node_ptrs");
-        inside = target.member("kmem_cache_per_node_ptrs", {"node"}).offset;
+        cache_barn = target.try_member("kmem_cache_per_node_ptrs", {"barn"});
+        if (cache_barn) cache_barn->offset += cache_node.offset;
+        cache_node.offset += target.member("kmem_cache_per_node_ptrs", {"node"}).offset;
     }
-    cache_node.offset += inside;
     cpu_freelist = target.try_member("kmem_cache_cpu", {"freelist"});
     cpu_slab = target.try_member("kmem_cache_cpu", {"slab", "page"});
     cpu_partial = target.try_member("kmem_cache_cpu", {"partial"});
@@ -53,6 +53,11 @@ SlabAllocator::Layout::Layout(const Target& target) : pages(target), word(target
     node_nr_partial = target.try_member("kmem_cache_node", {"nr_partial"});
     node_nr_slabs = target.try_member("kmem_cache_node", {"nr_slabs"});
     node_total = target.try_member("kmem_cache_node", {"total_objects"});
+    if (!cache_barn) node_barn = target.try_member("kmem_cache_node", {"barn"});
+    sheaf_size = target.try_member("slab_sheaf", {"size"});
+    sheaf_objects = target.try_member("slab_sheaf", {"objects"});
+    sheaf_link = target.try_member("slab_sheaf", {"barn_list"});
+    barn_full = target.try_member("node_barn", {"sheaves_full"});
 }
 
 // Three ages of "this page is a slab":
@@ -134,8 +139,17 @@ std::optional<SlabCache> SlabAllocator::read_cache(uint64_t address) const {
     if (layout_->cache_random) cache.random = load(*layout_->cache_random).value_or(0);
     if (layout_->cache_cpu_slab) cache.cpu_slab = load(*layout_->cache_cpu_slab);
     if (layout_->cache_cpu_sheaves) cache.cpu_sheaves = load(*layout_->cache_cpu_sheaves);
-    for (unsigned node = 0; node < layout_->node_count; ++node)
-        cache.nodes.push_back(load(Member{.offset = layout_->cache_node.offset + node * layout_->node_stride, .size = layout_->word}).value_or(0));
+    const auto pointer = [&](uint64_t base, const Member& member) {
+        uint64_t value = 0;
+        return Member{.offset = member.offset, .size = layout_->word}.load(space, base, value) == Fault::none ? value : 0;
+    };
+    for (unsigned node = 0; node < layout_->node_count; ++node) {
+        cache.nodes.push_back(pointer(address + node * layout_->node_stride, layout_->cache_node));
+        uint64_t barn = 0;
+        if (layout_->cache_barn) barn = pointer(address + node * layout_->node_stride, *layout_->cache_barn);
+        else if (layout_->node_barn && cache.nodes.back()) barn = pointer(cache.nodes.back(), *layout_->node_barn);
+        cache.barns.push_back(barn);
+    }
     try {
         if (name) cache.name = space.string(VirtualAddress(*name), 128);
     } catch (const MemoryError&) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The SLUB allocator: mm/slab.h, include/linux/slub_def.h.
 //
-//   kmem_cache --cpu_slab--> per cpu { freelist, slab, partial -> slab -> slab }
-//              --node[n]---> { nr_partial, partial: slab, slab, ...   nr_slabs, total_objects }
+//   kmem_cache --cpu_slab-----> per cpu { freelist, slab, partial -> slab -> slab }     until v6.19
+//              --cpu_sheaves--> per cpu { main, spare, rcu_free: sheaf }                since v6.18, for all since v7.0
+//              --node[n]------> { nr_partial, partial: slab, slab, ...   nr_slabs, total_objects }
+//              --barn---------> { sheaves_full: sheaf, sheaf, ... }                     per node
 //
 // A full slab hangs on no list: only its struct slab (which lies over the struct page of its first page) still points to
 // its cache. So all slabs are found by one pass over all struct pages, in parallel; see SlabAllocator::census().
@@ -27,6 +29,7 @@ struct SlabCache {
     uint64_t random = 0;       // what free pointers are mixed with
     std::optional<uint64_t> cpu_slab, cpu_sheaves;   // per-cpu pointers
     std::vector<uint64_t> nodes;                     // of kmem_cache_node, by node; 0: none
+    std::vector<uint64_t> barns;                     // of node_barn, by node; 0: none
 };
 
 struct Slab {
@@ -43,14 +46,14 @@ enum class ObjectState : uint8_t {
     allocated,
     free,       // on its slab's free list
     cpu_free,   // on the free list of the cpu whose slab this is
-    sheaf_free, // in a sheaf: free for its users, taken from its slab
+    sheaf_free, // in a sheaf of a cpu or of a node's barn: free for its users, taken from its slab
     unknown,    // the free list is broken: it is one or the other
 };
 
-// The objects of one slab. `cpu` is whose free list, for cpu_free and sheaf_free.
+// The objects of one slab. `cpus` is whose free list, for cpu_free and sheaf_free; nothing for a sheaf of a barn.
 struct SlabObjects {
     std::vector<ObjectState> states;
-    std::vector<unsigned> cpus;
+    std::vector<std::optional<unsigned>> cpus;
     std::string broken; // not empty: what is wrong with the free list, and where
     unsigned count(ObjectState state) const;
     unsigned free_count() const { return count(ObjectState::free) + count(ObjectState::cpu_free) + count(ObjectState::sheaf_free); }
@@ -75,7 +78,7 @@ struct NodeSlabs {
 struct CacheLists {
     std::vector<CpuSlab> cpus;
     std::vector<NodeSlabs> nodes;
-    std::unordered_map<uint64_t, unsigned> in_sheaves; // free objects that a cpu keeps in a sheaf, and the cpu
+    std::unordered_map<uint64_t, std::optional<unsigned>> in_sheaves; // free objects in sheaves, and whose: a cpu's, else a barn's
     std::vector<std::string> warnings; // broken lists
 };
 
@@ -136,8 +139,12 @@ private:
     void find_direct_map();
     std::optional<Slab> make_slab(uint64_t address, std::span<const std::byte> bytes) const;
     std::optional<uint64_t> next_free(const Slab& slab, uint64_t object) const;
-    std::string follow(const Slab& slab, uint64_t first, ObjectState state, unsigned cpu, SlabObjects& objects) const;
+    std::string follow(const Slab& slab, uint64_t first, ObjectState state, std::optional<unsigned> cpu, SlabObjects& objects) const;
+    std::optional<CpuSlab> read_cpu(const SlabCache& cache, unsigned cpu, CacheLists& lists) const;
+    NodeSlabs read_node(const SlabCache& cache, unsigned node, CacheLists& lists) const;
     void read_sheaves(const SlabCache& cache, CacheLists& lists) const;
+    void read_barns(const SlabCache& cache, CacheLists& lists) const;
+    void read_sheaf(const SlabCache& cache, uint64_t sheaf, std::optional<unsigned> cpu, CacheLists& lists) const;
     void scan(SlabCensus& census, const Progress& progress) const;
     void count(CacheCounts& counts, const SlabCache& cache) const;
 

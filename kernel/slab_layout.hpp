@@ -21,7 +21,7 @@ struct SlabAllocator::Layout {
 
     // struct slab over struct page: bb192ed9aa71 ("mm/slub: Convert most struct page to struct slab by spatch"), v5.17
     std::optional<Member> compound_head;
-    Member slab_cache, freelist, inuse, objects, frozen, next, slab_list;
+    Member slab_cache, freelist, inuse, objects, frozen, slab_list;
     uint64_t page_size = 64; // bytes of struct page
 
     // How a page says that it is a slab.
@@ -36,8 +36,13 @@ struct SlabAllocator::Layout {
 
     // struct kmem_cache_cpu, struct kmem_cache_node
     std::optional<Member> cpu_freelist, cpu_slab, cpu_partial;
+    std::optional<Member> next; // of a cpu's partial slabs; gone with them
     Member node_partial;
     std::optional<Member> node_nr_partial, node_nr_slabs, node_total;
+    std::optional<Member> cache_barn, node_barn; // the one or the other
+
+    // struct slab_sheaf, struct node_barn
+    std::optional<Member> sheaf_size, sheaf_objects, sheaf_link, barn_full;
 
 private:
     void find_mark(const Target& target);

@@ -46,7 +46,7 @@ std::optional<uint64_t> SlabAllocator::next_free(const Slab& slab, uint64_t obje
 }
 
 // Marks the objects of one free list; says what is wrong with it, if something is.
-std::string SlabAllocator::follow(const Slab& slab, uint64_t first, ObjectState state, unsigned cpu, SlabObjects& objects) const {
+std::string SlabAllocator::follow(const Slab& slab, uint64_t first, ObjectState state, std::optional<unsigned> cpu, SlabObjects& objects) const {
     for (uint64_t object = first; object != 0;) {
         const auto index = index_of(slab, object);
         if (!index) return fmt::format("its free list begins outside of the slab at {:#x}", object);
@@ -63,8 +63,8 @@ std::string SlabAllocator::follow(const Slab& slab, uint64_t first, ObjectState 
 SlabObjects SlabAllocator::objects(const Slab& slab, const CacheLists& all_lists) const {
     SlabObjects objects;
     objects.states.assign(slab.objects, ObjectState::allocated);
-    objects.cpus.assign(slab.objects, 0);
-    objects.broken = follow(slab, slab.freelist, ObjectState::free, 0, objects);
+    objects.cpus.assign(slab.objects, std::nullopt);
+    objects.broken = follow(slab, slab.freelist, ObjectState::free, std::nullopt, objects);
     for (const CpuSlab& cpu : all_lists.cpus)
         if (cpu.slab == slab.address && cpu.freelist != 0) {
             const std::string broken = follow(slab, cpu.freelist, ObjectState::cpu_free, cpu.cpu, objects);
@@ -83,69 +83,91 @@ SlabObjects SlabAllocator::objects(const Slab& slab, const CacheLists& all_lists
     return objects;
 }
 
-CacheLists SlabAllocator::lists(const SlabCache& cache) const {
+std::optional<CpuSlab> SlabAllocator::read_cpu(const SlabCache& cache, unsigned cpu, CacheLists& lists) const {
     const AddressSpace& space = target_.kernel();
+    CpuSlab one{.cpu = cpu, .address = 0, .freelist = 0, .slab = 0, .partial = {}};
+    const auto at = per_cpu_address(target_, *cache.cpu_slab, cpu);
+    if (at) one.address = *at;
+    uint64_t first = 0;
+    if (!at || layout_->cpu_freelist->load(space, *at, one.freelist) != Fault::none ||
+        layout_->cpu_slab->load(space, *at, one.slab) != Fault::none ||
+        (layout_->cpu_partial && layout_->cpu_partial->load(space, *at, first) != Fault::none)) {
+        lists.warnings.push_back(fmt::format("{}: its data of cpu {} is unreadable", cache.name, cpu));
+        return std::nullopt;
+    }
+    if (!layout_->next) return one;
+    const WalkResult walk = walk_links(first, 0, pointer_reader(space, layout_->word, layout_->next->offset),
+                                       [&](uint64_t slab) { one.partial.push_back(slab); return true; }, 1 << 20);
+    if (!walk.whole()) lists.warnings.push_back(fmt::format("{}: partial slabs of cpu {}: {}", cache.name, cpu, walk.describe()));
+    return one;
+}
+
+NodeSlabs SlabAllocator::read_node(const SlabCache& cache, unsigned node, CacheLists& lists) const {
+    const AddressSpace& space = target_.kernel();
+    NodeSlabs one{.node = node, .address = cache.nodes[node], .nr_partial = {}, .nr_slabs = {}, .total_objects = {}, .partial = {}};
+    const auto load = [&](const std::optional<Member>& member) -> std::optional<uint64_t> {
+        uint64_t value = 0;
+        if (!member || member->load(space, one.address, value) != Fault::none) return std::nullopt;
+        return value;
+    };
+    one.nr_partial = load(layout_->node_nr_partial);
+    one.nr_slabs = load(layout_->node_nr_slabs);
+    one.total_objects = load(layout_->node_total);
+    const ListNodes partial = list_nodes(space, layout_->word, one.address + layout_->node_partial.offset);
+    for (const uint64_t link : partial.nodes) one.partial.push_back(link - layout_->slab_list.offset);
+    if (!partial.forward.whole())
+        lists.warnings.push_back(fmt::format("{}: partial slabs of node {}: {}", cache.name, node, partial.forward.describe()));
+    return one;
+}
+
+CacheLists SlabAllocator::lists(const SlabCache& cache) const {
     CacheLists lists;
-    for (const unsigned cpu : target_.possible_cpus()) {
-        if (cache.cpu_slab.value_or(0) == 0 || !layout_->cpu_slab || !layout_->cpu_freelist) break;
-        CpuSlab one{.cpu = cpu, .address = 0, .freelist = 0, .slab = 0, .partial = {}};
-        const auto at = per_cpu_address(target_, *cache.cpu_slab, cpu);
-        if (at) one.address = *at;
-        uint64_t first = 0;
-        if (!at || layout_->cpu_freelist->load(space, *at, one.freelist) != Fault::none ||
-            layout_->cpu_slab->load(space, *at, one.slab) != Fault::none ||
-            (layout_->cpu_partial && layout_->cpu_partial->load(space, *at, first) != Fault::none)) {
-            lists.warnings.push_back(fmt::format("{}: its data of cpu {} is unreadable", cache.name, cpu));
-            continue;
-        }
-        const WalkResult walk = walk_links(first, 0, pointer_reader(space, layout_->word, layout_->next.offset),
-                                           [&](uint64_t slab) { one.partial.push_back(slab); return true; }, 1 << 20);
-        if (!walk.whole()) lists.warnings.push_back(fmt::format("{}: partial slabs of cpu {}: {}", cache.name, cpu, walk.describe()));
-        lists.cpus.push_back(std::move(one));
-    }
-    for (unsigned node = 0; node < cache.nodes.size(); ++node) {
-        if (cache.nodes[node] == 0) continue;
-        NodeSlabs one{.node = node, .address = cache.nodes[node], .nr_partial = {}, .nr_slabs = {}, .total_objects = {}, .partial = {}};
-        const auto load = [&](const std::optional<Member>& member) -> std::optional<uint64_t> {
-            uint64_t value = 0;
-            if (!member || member->load(space, one.address, value) != Fault::none) return std::nullopt;
-            return value;
-        };
-        one.nr_partial = load(layout_->node_nr_partial);
-        one.nr_slabs = load(layout_->node_nr_slabs);
-        one.total_objects = load(layout_->node_total);
-        const ListNodes partial = list_nodes(space, layout_->word, one.address + layout_->node_partial.offset);
-        for (const uint64_t link : partial.nodes) one.partial.push_back(link - layout_->slab_list.offset);
-        if (!partial.forward.whole())
-            lists.warnings.push_back(fmt::format("{}: partial slabs of node {}: {}", cache.name, node, partial.forward.describe()));
-        lists.nodes.push_back(std::move(one));
-    }
+    if (cache.cpu_slab.value_or(0) != 0 && layout_->cpu_slab && layout_->cpu_freelist)
+        for (const unsigned cpu : target_.possible_cpus())
+            if (auto one = read_cpu(cache, cpu, lists)) lists.cpus.push_back(std::move(*one));
+    for (unsigned node = 0; node < cache.nodes.size(); ++node)
+        if (cache.nodes[node] != 0) lists.nodes.push_back(read_node(cache, node, lists));
     if (cache.cpu_sheaves.value_or(0) != 0) read_sheaves(cache, lists);
+    read_barns(cache, lists);
     return lists;
+}
+
+void SlabAllocator::read_sheaf(const SlabCache& cache, uint64_t sheaf, std::optional<unsigned> cpu, CacheLists& lists) const {
+    constexpr uint64_t most = 4096; // objects; the kernel makes sheaves of some dozens
+    const AddressSpace& space = target_.kernel();
+    uint64_t count = 0;
+    bool whole = layout_->sheaf_size->load(space, sheaf, count) == Fault::none && count <= most;
+    for (uint64_t i = 0; whole && i < count; ++i) {
+        uint64_t object = 0;
+        whole = pointer_reader(space, layout_->word)(sheaf + layout_->sheaf_objects->offset + i * layout_->word, object) == Fault::none;
+        if (whole) lists.in_sheaves.emplace(object, cpu);
+    }
+    if (!whole) lists.warnings.push_back(fmt::format("{}: the sheaf at {:#x} is unreadable or damaged", cache.name, sheaf));
 }
 
 // Linux 2d517aa09bbc ("slab: add opt-in caching layer of percpu sheaves"), v6.18: arrays of free objects, up to three for each CPU.
 void SlabAllocator::read_sheaves(const SlabCache& cache, CacheLists& lists) const {
-    const auto size = target_.try_member("slab_sheaf", {"size"}), array = target_.try_member("slab_sheaf", {"objects"});
-    if (!size || !array) return;
-    const AddressSpace& space = target_.kernel();
-    const auto sheaf_at = [&](const std::optional<Member>& member, uint64_t base, unsigned cpu) {
-        uint64_t sheaf = 0, count = 0;
-        if (!member || member->load(space, base, sheaf) != Fault::none || sheaf == 0) return;
-        if (size->load(space, sheaf, count) != Fault::none || count > 4096) {
-            lists.warnings.push_back(fmt::format("{}: the sheaf at {:#x} of cpu {} is unreadable or damaged", cache.name, sheaf, cpu));
-            return;
-        }
-        for (uint64_t i = 0; i < count; ++i) {
-            uint64_t object = 0;
-            if (pointer_reader(space, layout_->word)(sheaf + array->offset + i * layout_->word, object) == Fault::none)
-                lists.in_sheaves.emplace(object, cpu);
-        }
-    };
+    if (!layout_->sheaf_size || !layout_->sheaf_objects) return;
     for (const unsigned cpu : target_.possible_cpus()) {
         const auto at = per_cpu_address(target_, *cache.cpu_sheaves, cpu);
         if (!at) continue;
-        for (const char* name : {"main", "spare", "rcu_free"}) sheaf_at(target_.try_member("slub_percpu_sheaves", {name}), *at, cpu);
+        for (const char* name : {"main", "spare", "rcu_free"}) {
+            const auto member = target_.try_member("slub_percpu_sheaves", {name});
+            uint64_t sheaf = 0;
+            if (member && member->load(target_.kernel(), *at, sheaf) == Fault::none && sheaf) read_sheaf(cache, sheaf, cpu, lists);
+        }
+    }
+}
+
+// A node's barn keeps sheaves, full and empty, for the CPUs to change theirs for.
+void SlabAllocator::read_barns(const SlabCache& cache, CacheLists& lists) const {
+    if (!layout_->sheaf_size || !layout_->sheaf_objects || !layout_->sheaf_link || !layout_->barn_full) return;
+    for (unsigned node = 0; node < cache.barns.size(); ++node) {
+        if (cache.barns[node] == 0) continue;
+        const ListNodes full = list_nodes(target_.kernel(), layout_->word, cache.barns[node] + layout_->barn_full->offset);
+        for (const uint64_t link : full.nodes) read_sheaf(cache, link - layout_->sheaf_link->offset, std::nullopt, lists);
+        if (!full.forward.whole())
+            lists.warnings.push_back(fmt::format("{}: sheaves of node {}: {}", cache.name, node, full.forward.describe()));
     }
 }
 
