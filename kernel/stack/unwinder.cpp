@@ -37,7 +37,7 @@ public:
     Stack run() {
         const auto sp = registers_.get(arch_.sp);
         if (!sp) return end(StackEnd::not_recovered, "the stack pointer is not known");
-        range_ = world_.stack_of(*sp);
+        range_ = stack_at(*sp);
         while (!ended_ && stack_.frames.size() < most_frames) step();
         if (!ended_) end(StackEnd::outside, fmt::format("more than {} frames: the stack is damaged", most_frames));
         number_frames();
@@ -189,9 +189,18 @@ private:
         return cfa;
     }
 
+    // The stack of a stack pointer. One that has run over its stack's end is in the unmapped page below: that belongs to it.
+    std::optional<StackRange> stack_at(uint64_t sp) const {
+        constexpr uint64_t guard_page = 4096;
+        if (const auto range = world_.stack_of(sp)) return range;
+        auto above = world_.stack_of(sp + guard_page);
+        if (above) above->begin -= guard_page;
+        return above;
+    }
+
     bool was_left(const StackRange& range) const {
         for (const StackRange& left : left_)
-            if (left.begin == range.begin) return true;
+            if (left.end == range.end) return true;
         return false;
     }
 
@@ -316,7 +325,7 @@ private:
     bool follow_stack(uint64_t sp) {
         const uint64_t here = *registers_.get(arch_.sp);
         if (range_ && sp >= range_->begin && sp <= range_->end) return sp >= here;
-        const auto other = world_.stack_of(sp);
+        const auto other = stack_at(sp);
         if (!other) return !range_ && sp > here;
         if (was_left(*other)) return false;
         leave_for(*other);

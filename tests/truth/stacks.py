@@ -3,7 +3,7 @@
 """Are the frames of bt those that the kernel itself saw?
 
   - Of the task that died: from panic (or the function that faulted) downwards, those of the console's Call Trace, through
-    interrupts and exceptions; lines with "?" are the kernel's guesses.
+    interrupts and exceptions; lines with "?" are the kernel's guesses. The registers too, wherever the kernel printed them.
   - Of every thread that did not run since it was recorded: those of /proc/PID/task/TID/stack, which leaves out the
     scheduler's own functions. Its counts of context switches say whether it ran.
   - Of those of them whose sysrq-t trace on the console is of the same sleep: all frames, and the user's instruction.
@@ -16,7 +16,7 @@ import re
 
 from guest import Guest
 
-STAMP = r"^(?:\[[ 0-9.]+\] ?)?"
+STAMP = r"^(?:\[[ 0-9.]+\] ?)?(?:\[ *[TC]\d+\] )?"  # makedumpfile adds the task or CPU that said it
 FRAME = re.compile(STAMP + r" *(\? )?([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[([\w-]+)[^\]]*\])?$")
 RIP = re.compile(STAMP + r" *RIP: ([0-9a-f]{4}):(?:([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?|0x([0-9a-f]+)|(Unable.*))$")
 TASK = re.compile(STAMP + r"task:(.{1,15}) +state:(\S) +stack:-?\d+ +pid: *(\d+) ")
@@ -40,10 +40,10 @@ class Names:
 
 
 class Frame:
-    """One line of a trace of the kernel's: what its address may be."""
+    """One line of a trace of the kernel's: what its address may be, and the registers that were printed below it."""
 
-    def __init__(self, name, places, interrupted=False):
-        self.name, self.places, self.interrupted = name, places, interrupted
+    def __init__(self, name, places, interrupted=False, user=False):
+        self.name, self.places, self.interrupted, self.user, self.registers = name, places, interrupted, user, {}
 
     def __repr__(self):
         return self.name
@@ -55,30 +55,50 @@ def parse_line(names, line):
             return None
         return Frame(f"{frame[2]}+{int(frame[3], 16)}", names.places(frame[2], int(frame[3], 16)))
     if rip := RIP.match(line):
+        user = int(rip[1], 16) & 3 == 3
         if rip[2]:
-            return Frame(f"RIP {rip[2]}+{int(rip[3], 16)}", names.places(rip[2], int(rip[3], 16)), True)
+            return Frame(f"RIP {rip[2]}+{int(rip[3], 16)}", names.places(rip[2], int(rip[3], 16)), True, user)
         if rip[4]:
-            return Frame(f"RIP {rip[4]}", {int(rip[4], 16)}, True)
+            return Frame(f"RIP {rip[4]}", {int(rip[4], 16)}, True, user)
     return None
 
 
 def parse_trace(names, lines):
     frames = []
-    for line in lines:
+    for i, line in enumerate(lines):
         if re.match(STAMP + r"(Kernel Offset|---\[|Modules linked|Call Trace)", line) or TASK.match(line):
             break
         if frame := parse_line(names, line):
             frames.append(frame)
-            if frame.interrupted and max(frame.places, default=0) < 1 << 63:
-                break  # the user's: what follows is of something else
+            if frame.interrupted:
+                frame.registers = registers_below(lines[i + 1:i + 8])
+                if frame.user:
+                    break  # the user's: what follows is of something else
     return frames
 
 
-def last_trace(names, console):
-    """The trace of the death: the last one, with the RIP of an oops before it."""
-    lines = console.splitlines()
-    starts = [i for i, line in enumerate(lines) if re.match(STAMP + "Call Trace:", line)]
-    return parse_trace(names, lines[starts[-1] + 1:]) if starts else []
+def registers_below(lines):
+    """The registers that the kernel prints below a line of RIP, by the names that bt has for them."""
+    found = {}
+    for line in lines:
+        for name, value in re.findall(r"\b(ORIG_RAX|EFLAGS|R[A-Z0-9]{1,2}): (?:[0-9a-f]{4}:)?([0-9a-f]{8,16})\b", line):
+            found.setdefault({"EFLAGS": "RFLAGS", "R08": "R8", "R09": "R9"}.get(name, name), int(value, 16))
+    return found
+
+
+class Death:
+    """The last report of the kernel: who died, and the trace; of an oops it begins with the instruction that faulted."""
+
+    def __init__(self, names, log):
+        lines = log.splitlines()
+        starts = [i for i, line in enumerate(lines) if re.match(STAMP + "Call Trace:", line)]
+        self.pid, self.trace = None, []
+        if not starts:
+            return
+        head = next((i for i in range(starts[-1], -1, -1) if re.match(STAMP + r"CPU: \d+ (UID: \d+ )?PID: \d+ ", lines[i])), starts[-1])
+        if found := re.search(r" PID: (\d+) ", lines[head]):
+            self.pid = int(found[1])
+        self.trace = parse_trace(names, lines[head:starts[-1]])[:1] + parse_trace(names, lines[starts[-1] + 1:])
 
 
 def task_traces(names, console):
@@ -95,8 +115,10 @@ class Stack:
 
     def __init__(self, task):
         self.pid, self.task, self.command = task["pid"], task["task"], task["command"]
-        self.frames, self.end = [], None
+        self.frames, self.end, self.registers = [], None, {}  # the registers by the number of the frame that they are of
         for item in task["items"]:
+            if item["kind"] == "registers":
+                self.registers[len(self.frames)] = {k: int(v, 16) for k, v in item.items() if k.isupper()}
             if item["kind"] == "frame":
                 self.frames.append((item["function"], int(item["ip"], 16), item["interrupted"]))
             elif item["kind"] == "registers" and item["user_mode"]:
@@ -125,19 +147,31 @@ def check(guest, what, theirs, ours):
     guest.check(what, None, difference)
 
 
-def check_death(guest, names, console, dead):
-    trace = last_trace(names, console)
-    theirs = [f.name.split("+")[0] for f in trace]
-    if not trace or not dead:
+def check_death(guest, names, log, dead):
+    if not log or not dead:
         guest.skipped += 1
         return
-    first = theirs.index("panic") if "panic" in theirs else 0
-    ours = dead.frames
-    at = next((i for i, f in enumerate(ours) if f[0] == theirs[first].removeprefix("RIP ")), None)
-    guest.check(f"the death of {dead.pid}: its first function", theirs[first], theirs[first] if at is not None else [f[0] for f in ours])
-    if at is not None:
-        # panic itself called the printing of the trace from one place, and the crash kernel from another.
-        check(guest, f"the death of {dead.pid}", trace[first + 1:], ours[at + 1:])
+    death = Death(names, log)
+    trace = death.trace
+    guest.check("the log has the trace of the death", True, bool(trace))
+    if not trace:
+        return
+    guest.check("who died", death.pid, dead.pid)
+    # panic itself called the printing of the trace from one place, and the crash kernel from another.
+    panic = next((i for i, f in enumerate(trace) if f.name.startswith("panic+")), None)
+    if panic is None:
+        at = next((i for i, f in enumerate(dead.frames) if f[2] and f[1] in trace[0].places), None)
+        first = 0
+    else:
+        at = next((i + 1 for i, f in enumerate(dead.frames) if f[0] == "panic"), None)
+        first = panic + 1
+    guest.check(f"the death of {dead.pid}: its first function", trace[first].name, trace[first].name if at is not None else [f[0] for f in dead.frames])
+    if at is None:
+        return
+    check(guest, f"the death of {dead.pid}", trace[first:], dead.frames[at:])
+    for i, frame in enumerate(trace[first:], at):
+        for name, value in frame.registers.items():
+            guest.check(f"the death of {dead.pid}: {name} of {frame.name}", hex(value), hex(dead.registers.get(i, {}).get(name, -1)))
 
 
 def switches(folder):
@@ -171,17 +205,22 @@ def check_sleepers(guest, names, stacks, traces):
             check(guest, f"task {tid} {stack.command!r}: sysrq-t", trace, stack.frames)
 
 
+def text_beside(guest, name):
+    file = pathlib.Path(guest.files[1]).parent / name
+    return file.read_text(errors="replace") if file.exists() else ""
+
+
 def main():
     guest = Guest()
     names = Names(guest.text("kallsyms"))
-    console_file = pathlib.Path(guest.files[1]).parent / "console.txt"
-    console = console_file.read_text(errors="replace") if console_file.exists() else ""
+    console = text_beside(guest, "console.txt")
     everyone, dead = guest.ask(["foreach bt", "bt -p"])
     all_stacks = [Stack(item) for item in everyone["items"] if item["kind"] == "task"]
     for stack in all_stacks:
         if stack.frames:
             guest.check(f"task {stack.pid} {stack.command!r}: the stack ends", True, stack.end in ("user_mode", "outermost"))
-    check_death(guest, names, console, Stack(dead["items"][0]) if dead["ok"] else None)
+    # What a double fault says is only in the log when the crash kernel starts.
+    check_death(guest, names, text_beside(guest, "vmcore-dmesg.txt") or console, Stack(dead["items"][0]) if dead["ok"] else None)
     check_sleepers(guest, names, {s.pid: s for s in all_stacks if s.pid}, task_traces(names, console))
     guest.end()
 

@@ -138,6 +138,28 @@ TEST_CASE("unwinder: from the NMI stack to the interrupt stack to the task's, ea
     CHECK(stack.frames[2].stack_name == "");
 }
 
+TEST_CASE("unwinder: a stack pointer in the guard page below a stack has run over that stack") {
+    World world;
+    world.functions = {{0x100, bare_row(UnwindRow::Frame::exception)}, {0x101, call_row(sp, 0x418)}, {0x102, call_row(sp, 16)},
+                       {0x103, bare_row(UnwindRow::Frame::end)}};
+    world.put_regs(0xa1f58, 0x10120, 0x10, 0x7fc40); // a double fault has changed to a stack of its own
+    world.memory.put(0x80050, 0x10210);
+    world.memory.put(0x80060, 0x10310);
+    const Stack stack = world.unwind(0x10010, 0xa1f58);
+    CHECK(say(stack) == "#0 [a1f50] 10010 {a1f58} |--- <NMI exception stack> ---| #1 [7fc40] 10120! #2 [80050] 10210 #3 [80060] 10310");
+    CHECK(stack.end == StackEnd::outermost);
+    CHECK(stack.frames[1].stack_name.empty());
+}
+
+TEST_CASE("unwinder: a stack pointer further below than the guard page is on no stack") {
+    World world;
+    world.functions = {{0x100, bare_row(UnwindRow::Frame::exception)}};
+    world.put_regs(0xa1f58, 0x10120, 0x10, 0x7efff);
+    const Stack stack = world.unwind(0x10010, 0xa1f58);
+    CHECK(stack.end == StackEnd::outside);
+    CHECK(stack.message == "the registers at 0xa1f58 name no stack: sp is 0x7efff");
+}
+
 TEST_CASE("unwinder: a stack that leads back ends, and says so") {
     World world;
     world.functions = {{0x100, call_row(bp, 16, {Rule::at_cfa, 0, -16})}};
