@@ -34,6 +34,14 @@ public:
     }
     uint64_t size() const override { return size_; }
     const std::string& path() const override { return path_; }
+    FileOffset next_data(FileOffset at) const override {
+        if (at.value >= size_ || at.value > static_cast<uint64_t>(INT64_MAX)) return at;
+        const off_t data = ::lseek(fd_, static_cast<off_t>(at.value), SEEK_DATA);
+        if (data >= 0) return FileOffset(static_cast<uint64_t>(data));
+        struct stat now {};
+        const bool hole_to_the_end = errno == ENXIO && ::fstat(fd_, &now) == 0 && static_cast<uint64_t>(now.st_size) == size_;
+        return hole_to_the_end ? FileOffset(size_) : at; // a file that shrank is found out by reading it
+    }
 
 private:
     int fd_;
@@ -46,8 +54,10 @@ private:
 void ByteSource::read(FileOffset at, std::span<std::byte> into) const {
     const Fault fault = try_read(at, into);
     if (fault == Fault::truncated)
-        throw FileError(fmt::format("{}: needs {} bytes at offset 0x{:x}, the file ends at 0x{:x}", path(), into.size(), at.value, size()));
-    if (fault != Fault::none) throw FileError(fmt::format("{}: cannot read {} bytes at offset 0x{:x}", path(), into.size(), at.value));
+        throw FileError(
+            fmt::format("{}: needs {} bytes at offset 0x{:x}, the file ends at 0x{:x}", path(), into.size(), at.value, size()));
+    if (fault != Fault::none)
+        throw FileError(fmt::format("{}: cannot read {} bytes at offset 0x{:x}", path(), into.size(), at.value));
 }
 
 std::vector<std::byte> ByteSource::read(FileOffset at, uint64_t n) const {

@@ -17,8 +17,11 @@ public:
     virtual ~ByteSource() = default;
     // Fills all of `into` or says why not: truncated (the end comes before), io. Never partial success.
     virtual Fault try_read(FileOffset at, std::span<std::byte> into) const = 0;
-    virtual uint64_t size() const = 0;            // bytes; for a flattened file the size of what it holds
-    virtual const std::string& path() const = 0;  // for messages
+    virtual uint64_t size() const = 0;           // bytes; for a flattened file the size of what it holds
+    virtual const std::string& path() const = 0; // for messages
+    // The first offset from `at` on where other bytes than zero may be, or size(): what lies between is a hole, which need not be
+    // read.
+    virtual FileOffset next_data(FileOffset at) const { return at; }
 
     // As try_read, but throws FileError with path, offset and reason.
     void read(FileOffset at, std::span<std::byte> into) const;

@@ -20,7 +20,8 @@ bool disjoint(const std::vector<Extent>& sorted) {
 
 void resolve_overlaps(std::vector<Extent>& extents, bool (*same_kind)(const Extent&, const Extent&)) {
     std::erase_if(extents, [](const Extent& e) { return e.begin >= e.end; });
-    std::stable_sort(extents.begin(), extents.end(), starts_before);
+    if (!std::is_sorted(extents.begin(), extents.end(), starts_before))
+        std::stable_sort(extents.begin(), extents.end(), starts_before);
     if (disjoint(extents)) return;
 
     std::vector<Extent> result;

@@ -26,7 +26,8 @@ namespace {
 
 constexpr std::string_view signature("makedumpfile\0\0\0\0", 16);
 constexpr uint64_t first_record = 4096, record_header = 16;
-constexpr size_t read_ahead = 4096; // bytes at a record header: the next ones are often near
+constexpr uint64_t near = 16 << 10;        // records of at most this many bytes are read through, of others only the headers
+constexpr uint64_t read_ahead = 256 << 10; // bytes at once where records are near
 constexpr uint64_t end_mark = UINT64_MAX;
 
 class FlattenedFile final : public ByteSource {
@@ -53,6 +54,10 @@ public:
     }
     uint64_t size() const override { return extents_.empty() ? 0 : extents_.back().end; }
     const std::string& path() const override { return file_->path(); }
+    FileOffset next_data(FileOffset at) const override {
+        const Extent* extent = whole_ ? find_extent(extents_, at.value) : nullptr;
+        return extent && extent->begin > at.value ? FileOffset(extent->begin) : at;
+    }
 
 private:
     std::shared_ptr<const ByteSource> file_;
@@ -68,10 +73,12 @@ public:
     bool get(uint64_t at, uint64_t& offset, uint64_t& size) {
         if (at > file_.size() || file_.size() - at < record_header) return false;
         if (at < begin_ || at + record_header > begin_ + buffer_.size()) {
-            buffer_.resize(std::min<uint64_t>(read_ahead, file_.size() - at));
+            const uint64_t wanted = at - last_ <= near ? read_ahead : record_header;
+            buffer_.resize(std::min<uint64_t>(wanted, file_.size() - at));
             file_.read(FileOffset(at), std::span(buffer_));
             begin_ = at;
         }
+        last_ = at;
         offset = load<uint64_t>(buffer_.data() + (at - begin_), ByteOrder::big);
         size = load<uint64_t>(buffer_.data() + (at - begin_) + 8, ByteOrder::big);
         return true;
@@ -80,7 +87,7 @@ public:
 private:
     const ByteSource& file_;
     std::vector<std::byte> buffer_;
-    uint64_t begin_ = 0;
+    uint64_t begin_ = 0, last_ = 0;
 };
 
 struct Index {
@@ -88,11 +95,12 @@ struct Index {
     bool whole = false;
 };
 
-// Walks the records. Their number is bounded: honest writers put thousands of bytes into one.
+// Walks the records. Their number is bounded by the file: each costs 32 bytes of memory, and honest writers put thousands of
+// bytes into one. None is empty, so that a file which is one hole ends the walk.
 Index read_records(const ByteSource& file, std::vector<std::string>& warnings) {
     Index index;
     HeaderReader reader(file);
-    const uint64_t limit = std::max<uint64_t>(uint64_t{1} << 20, file.size() / 512);
+    const uint64_t limit = std::max<uint64_t>(uint64_t{1} << 20, file.size() / 64);
     uint64_t at = first_record, offset, size;
     while (reader.get(at, offset, size)) {
         check_interrupt();
@@ -101,7 +109,7 @@ Index read_records(const ByteSource& file, std::vector<std::string>& warnings) {
             return index;
         }
         uint64_t end;
-        if (__builtin_add_overflow(offset, size, &end) || end > static_cast<uint64_t>(INT64_MAX)) {
+        if (size == 0 || __builtin_add_overflow(offset, size, &end) || end > static_cast<uint64_t>(INT64_MAX)) {
             warnings.push_back(fmt::format("{}: damaged record at offset 0x{:x}: what follows it is not read", file.path(), at));
             return index;
         }
@@ -109,6 +117,7 @@ Index read_records(const ByteSource& file, std::vector<std::string>& warnings) {
             throw FileError(fmt::format("{}: a flattened file of more than {} records; rearrange it with \"makedumpfile -R\"",
                                         file.path(), limit));
         const uint64_t there = std::min(size, file.size() - at - record_header);
+        if (index.extents.size() == 1000) index.extents.reserve(std::min(limit, file.size() / at * 1200)); // growing would copy
         if (there) index.extents.push_back({offset, offset + there, at + record_header, end_mark - index.extents.size()});
         if (there < size) {
             at += record_header + size; // what the file needs at least

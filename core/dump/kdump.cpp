@@ -109,7 +109,7 @@ KdumpDump::KdumpDump(std::vector<std::shared_ptr<const ByteSource>> files) {
     if (header().two_bitmaps()) existing_at_ = header().bitmap_at();
     bitmap_file_ = parts_.front().file;
     const FileOffset dumped_at(header().bitmap_at() + (existing_at_ ? half : 0));
-    dumped_ = std::make_unique<FrameBitmap>(bitmap_file_, dumped_at, header().frames);
+    dumped_ = std::make_unique<FrameBitmap>(BitmapPlace{bitmap_file_, dumped_at, header().frames});
     read_texts();
     order_parts();
     for (const Part& part : parts_) check_length(part);
@@ -263,8 +263,8 @@ std::optional<FileOffset> KdumpDump::file_offset(PageFrame frame) const {
 
 std::vector<PhysicalRange> KdumpDump::memory() const {
     std::vector<PhysicalRange> ranges;
-    for (const auto& [begin, end] :
-         bitmap_runs(*bitmap_file_, FileOffset(header().bitmap_at()), header().frames, max_memory_runs))
+    const BitmapPlace existing{bitmap_file_, FileOffset(header().bitmap_at()), header().frames};
+    for (const auto& [begin, end] : bitmap_runs(existing, max_memory_runs))
         ranges.push_back({PhysicalAddress(begin * info_.page_size), PhysicalAddress(end * info_.page_size)});
     return ranges;
 }

@@ -27,7 +27,7 @@ namespace kcrash {
 namespace {
 
 constexpr uint64_t header_bytes = 464;
-constexpr uint64_t max_frames = uint64_t{1} << 34; // 64 TiB of 4 kB pages; a bitmap of 2 GiB
+constexpr uint64_t max_frames = uint64_t{1} << 40; // 52 bits of address in 4 kB pages, the most that any architecture has
 
 std::string utsname_field(Cursor& cursor) {
     const auto bytes = cursor.bytes(65);

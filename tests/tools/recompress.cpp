@@ -49,7 +49,7 @@ public:
         constexpr uint32_t all = KdumpHeader::zlib | KdumpHeader::lzo | KdumpHeader::snappy | KdumpHeader::zstd;
         image_.put<uint32_t>(header_.word_size == 8 ? 424 : 412, (header_.status & ~all) | method_.flag);
         const uint64_t half = header_.bitmap_blocks / 2 * header_.block_size;
-        const FrameBitmap dumped(file_, FileOffset(header_.bitmap_at() + half), header_.frames);
+        const FrameBitmap dumped({file_, FileOffset(header_.bitmap_at() + half), header_.frames});
         next_ = header_.descriptors_at() + dumped.count() * 24;
         image_.grow(next_);
         out_.seekp(static_cast<std::streamoff>(next_));

@@ -62,7 +62,7 @@ TEST_CASE("hostile kdump: impossible header fields are refused by name") {
     CHECK(open_error(with(bitmap_blocks, 0, 4)) == "FILE: damaged kdump header: no bitmap");
     CHECK(open_error(with(frames_64, 0, 8)) == "FILE: damaged kdump header: it says that there is no memory");
     CHECK(open_error(with(frames_64, UINT64_MAX, 8)) ==
-          "FILE: damaged kdump header: 18446744073709551615 page frames are more than kcrash reads, 17179869184");
+          "FILE: damaged kdump header: 18446744073709551615 page frames are more than kcrash reads, 1099511627776");
     CHECK(open_error(with(frames_64, uint64_t{1} << 33, 8)) ==
           "FILE: damaged kdump header: the bitmap has 65536 bits for 8589934592 page frames");
     const auto large = with(bitmap_blocks, 0xffffffff, 4);
@@ -160,6 +160,19 @@ TEST_CASE("hostile dumps: a file of 8 TiB that is one hole opens or is refused i
               const TemporaryFile file(bytes);
               file.resize(uint64_t{1} << 43);
               use(*open_dump({file.path()}));
+          }) < 30);
+}
+
+TEST_CASE("hostile flattened: a file of 8 TiB that is one hole behind its header ends the walk at once") {
+    ByteImage image = flattened_start();
+    put_record(image, 0, write_kdump(memory));
+    const TemporaryFile file(image.bytes);
+    file.resize(uint64_t{1} << 43);
+    CHECK(seconds([&] {
+              const auto dump = open_dump({file.path()});
+              CHECK(dump->info().truncated);
+              CHECK(dump->info().warnings[0] == fmt::format("{}: damaged record at offset 0x{:x}: what follows it is not read",
+                                                            file.path(), image.bytes.size()));
           }) < 30);
 }
 
