@@ -63,6 +63,9 @@ public:
     const std::vector<Note>& notes() const { return notes_; }
     // The text of the VMCOREINFO note; empty when there is none. Parse it with VmcoreInfo.
     const std::string& vmcoreinfo() const { return vmcoreinfo_; }
+    // What makedumpfile was told to erase, its own lines: "erase SYMBOL.MEMBER size BYTES". Those bytes are 'X' or zero in the
+    // dump. Empty when nothing was.
+    const std::string& erased() const { return erased_; }
 
     // Fills one whole page (`into` is info().page_size bytes) or says why it cannot. Safe from many threads,
     // does not cache: PhysicalMemory does.
@@ -76,7 +79,7 @@ protected:
     friend std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths); // adds what the wrapper knows
     DumpInfo info_;
     std::vector<Note> notes_;
-    std::string vmcoreinfo_;
+    std::string vmcoreinfo_, erased_;
 };
 
 // The answer to "is this file yours?"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// ELF dumps: /proc/vmcore copied, makedumpfile -E, QEMU's dump-guest-memory, netdump.
+// ELF dumps: /proc/vmcore copied, makedumpfile -E, QEMU's dump-guest-memory, netdump and diskdump's ELF form.
 //
 // The file is an ET_CORE: PT_NOTE segments hold the notes, each PT_LOAD a physical range. Nothing else is common to
 // all makers, so nothing else is relied on:
@@ -12,6 +12,7 @@
 //   - p_filesz below p_memsz: makedumpfile -E left the rest out. It was excluded, or it was all zeroes: the file does not tell;
 //   - the container may be ELF64 for a 32-bit kernel; so the word size comes from e_machine;
 //   - p_vaddr is zero or nonsense in some; only p_paddr is used. -1 there means: no physical address;
+//   - netdump's server wrote pages as they came: a file that was cut short is called vmcore-incomplete, and is truncated here;
 //   - bit 0 of e_flags is makedumpfile's mark that it ran out of room; the remaining program headers are then zero.
 //
 //     segments ---> extents (physical begin, end, file offset, rank) ---> resolve_overlaps ---> binary search per page
@@ -129,6 +130,7 @@ private:
     void add_memory(const Segment& segment);
     void fill_info(const Header& header);
     void check_segments();
+    void read_rare_notes();
     void choose_page_size();
 
     std::shared_ptr<const ByteSource> file_;
@@ -146,6 +148,7 @@ ElfDump::ElfDump(std::shared_ptr<const ByteSource> file) : file_(std::move(file)
     check_segments();
     resolve_overlaps(extents_, same_kind);
     vmcoreinfo_ = vmcoreinfo_text(notes_);
+    read_rare_notes();
     choose_page_size();
     if (!extents_.empty()) info_.max_frame = (extents_.back().end - 1) / info_.page_size + 1;
 }
@@ -199,9 +202,8 @@ void ElfDump::check_segments() {
         info_.warnings.push_back(fmt::format("{}: {} program headers are damaged: their ranges wrap; they are left out",
                                              file_->path(), broken_loads_));
     if (loads_ == 0)
-        throw FileError(fmt::format("{}: an ELF core file without memory: no PT_LOAD program header has a physical address"
-                                    " (Xen domain dumps look so; they are not read yet)",
-                                    file_->path()));
+        throw FileError(
+            fmt::format("{}: an ELF core file without memory: no PT_LOAD program header has a physical address", file_->path()));
     if (loads_ > 1 && zero_loads_ == loads_)
         throw FileError(
             fmt::format("{}: is not a kernel dump: its program headers have no physical addresses (the core file of a process?)",
@@ -209,6 +211,23 @@ void ElfDump::check_segments() {
     if (needed_ <= file_->size()) return;
     info_.truncated = true;
     info_.warnings.push_back(fmt::format("{}: truncated: needs {} bytes, has {}", file_->path(), needed_, file_->size()));
+}
+
+// What only some tools leave: makedumpfile -E its list of erased data; diskdump's savecore, which made ELF files as well, the
+// mark that pages were left out. Those are zeroes in the file, which does not tell which.
+void ElfDump::read_rare_notes() {
+    erased_ = erased_text(notes_);
+    if (!erased_.empty()) info_.warnings.push_back(fmt::format("{}: {}", file_->path(), erased_warning(erased_)));
+    if (of_xen_hypervisor(notes_)) info_.warnings.push_back(fmt::format("{}: {}", file_->path(), xen_hypervisor_warning));
+    constexpr uint32_t note_diskdump = 0x70000001; // NT_DISKDUMP of diskdumputils
+    for (const Note& note : notes_) {
+        if (note.type != note_diskdump || note.description.size() < 4) continue;
+        if (load<uint32_t>(note.description.data(), info_.order) == 0) continue;
+        info_.partial = true;
+        info_.warnings.push_back(
+            fmt::format("{}: diskdump left pages out: they read as zeroes, and the file does not tell which", file_->path()));
+        return;
+    }
 }
 
 void ElfDump::choose_page_size() {

@@ -8,10 +8,10 @@
 
 namespace kcrash {
 
-extern const DumpFormat kdump_format, elf_format, unread_format;
+extern const DumpFormat kdump_format, diskdump_format, elf_format, unread_format;
 
 std::span<const DumpFormat* const> dump_formats() {
-    static const DumpFormat* const formats[] = {&kdump_format, &elf_format, &unread_format};
+    static const DumpFormat* const formats[] = {&kdump_format, &diskdump_format, &elf_format, &unread_format};
     return formats;
 }
 

@@ -12,8 +12,8 @@
 // for has offset 0 in a file whose status says incomplete. In a split set each part has both whole bitmaps, but
 // descriptors only for [start_frame, end_frame): ranks count from start_frame. Parts may be empty.
 // Specified by makedumpfile's diskdump_mod.h and IMPLEMENTATION.
+#include "core/dump/kdump.hpp"
 #include "core/cursor.hpp"
-#include "core/dump/dump.hpp"
 #include "core/dump/frame_bitmap.hpp"
 #include "core/dump/kdump_header.hpp"
 #include "core/dump/notes.hpp"
@@ -74,6 +74,7 @@ public:
 private:
     void fill_info();
     void read_texts();
+    std::string read_text(const char* what, uint64_t at, uint64_t size);
     void order_parts();
     void check_length(const Part& part);
     Fault try_descriptor(PageFrame frame, const Part*& part, Descriptor& descriptor) const;
@@ -117,8 +118,8 @@ KdumpDump::KdumpDump(std::vector<std::shared_ptr<const ByteSource>> files) {
 
 void KdumpDump::fill_info() {
     const KdumpHeader& h = header();
-    info_.format = fmt::format("kdump-compressed v{}", h.version);
-    if (h.version > 6)
+    info_.format = fmt::format("{} v{}", h.diskdump ? "diskdump" : "kdump-compressed", h.version);
+    if (h.version > 6 && !h.diskdump)
         info_.warnings.push_back(fmt::format("{}: header version {} is newer than kcrash; it is read as version 6",
                                              parts_.front().file->path(), h.version));
     info_.elf_machine = h.elf_machine;
@@ -126,7 +127,7 @@ void KdumpDump::fill_info() {
     info_.word_size = h.word_size;
     info_.page_size = h.block_size;
     info_.dump_level = h.dump_level;
-    info_.partial = h.dump_level.value_or(0) != 0;
+    info_.partial = h.diskdump ? h.two_bitmaps() : h.dump_level.value_or(0) != 0;
     info_.compression = method_name(h.status);
     info_.split = h.split;
     info_.release = h.release;
@@ -138,20 +139,28 @@ void KdumpDump::fill_info() {
     }
 }
 
-// The notes and VMCOREINFO; every part has them.
+// The notes, VMCOREINFO and what was erased; every part has them.
 void KdumpDump::read_texts() {
     const KdumpHeader& h = header();
     const ByteSource& file = *parts_.front().file;
     if (h.notes_size) notes_ = read_notes(file, FileOffset(h.notes_at), h.notes_size, h.order, info_.warnings);
     vmcoreinfo_ = vmcoreinfo_text(notes_);
+    if (vmcoreinfo_.empty()) vmcoreinfo_ = read_text("VMCOREINFO", h.vmcoreinfo_at, h.vmcoreinfo_size);
+    if (of_xen_hypervisor(notes_)) info_.warnings.push_back(fmt::format("{}: {}", file.path(), xen_hypervisor_warning));
+    erased_ = read_text("the list of erased data", h.erased_at, h.erased_size);
+    if (!erased_.empty()) info_.warnings.push_back(fmt::format("{}: {}", file.path(), erased_warning(erased_)));
+}
+
+// A text that a header names; empty, with a warning, when it cannot be read.
+std::string KdumpDump::read_text(const char* what, uint64_t at, uint64_t size) {
     constexpr uint64_t max_text = uint64_t{1} << 20;
-    if (!vmcoreinfo_.empty() || h.vmcoreinfo_size == 0) return;
-    std::string text(std::min(h.vmcoreinfo_size, max_text), '\0');
-    const Fault fault = file.try_read(FileOffset(h.vmcoreinfo_at), std::as_writable_bytes(std::span(text)));
-    if (fault == Fault::none) vmcoreinfo_ = text.substr(0, text.find('\0'));
-    else
-        info_.warnings.push_back(
-            fmt::format("{}: VMCOREINFO at offset 0x{:x} cannot be read: {}", file.path(), h.vmcoreinfo_at, describe(fault)));
+    if (size == 0) return {};
+    const ByteSource& file = *parts_.front().file;
+    std::string text(std::min(size, max_text), '\0');
+    const Fault fault = file.try_read(FileOffset(at), std::as_writable_bytes(std::span(text)));
+    if (fault == Fault::none) return text.substr(0, text.find('\0'));
+    info_.warnings.push_back(fmt::format("{}: {} at offset 0x{:x} cannot be read: {}", file.path(), what, at, describe(fault)));
+    return {};
 }
 
 // Sorts the parts of a split set, refuses overlaps and names what is missing.
@@ -273,13 +282,13 @@ Probe probe(std::span<const std::byte> head) {
     return head.size() >= 8 && std::memcmp(head.data(), "KDUMP   ", 8) == 0 ? Probe::mine : Probe::not_mine;
 }
 
-std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files) {
+} // namespace
+
+std::unique_ptr<Dump> open_kdump(std::vector<std::shared_ptr<const ByteSource>> files) {
     return std::make_unique<KdumpDump>(std::move(files));
 }
 
-} // namespace
-
 extern const DumpFormat kdump_format;
-const DumpFormat kdump_format{"kdump-compressed", probe, open};
+const DumpFormat kdump_format{"kdump-compressed", probe, open_kdump};
 
 } // namespace kcrash

@@ -16,11 +16,15 @@
 //
 // The sub header at block 1 exists in three layouts: 64-bit, 32-bit with 64-bit numbers aligned to 4 bytes (i386)
 // and to 8 (arm, mips). phys_base at its start is not read: QEMU 7.2 writes a wrong one; VMCOREINFO has it.
+//
+// diskdump has the same main header, signed DISKDUMP, and registers in place of the sub header (see diskdump.cpp). Its status
+// is no set of methods: 1 means that the writer did not finish, 8 that pages are compressed.
 #include "core/dump/kdump_header.hpp"
 #include "core/cursor.hpp"
 #include "core/dump/machines.hpp"
 #include "core/dump/notes.hpp"
 #include <algorithm>
+#include <cstring>
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -36,13 +40,20 @@ std::string utsname_field(Cursor& cursor) {
     return text;
 }
 
+// The status of a diskdump in kdump's words.
+uint32_t diskdump_status(uint32_t status) {
+    constexpr uint32_t unfinished = 1, compressed = 8;
+    return (status & unfinished ? KdumpHeader::incomplete : 0) | (status & compressed ? KdumpHeader::zlib : 0);
+}
+
 // Reads the main header in the given layout.
 KdumpHeader main_header(std::span<const std::byte> bytes, const std::string& path, ByteOrder order, unsigned word_size) {
     KdumpHeader header;
     header.order = order;
     header.word_size = word_size;
     Cursor cursor(bytes, order, path);
-    cursor.seek(8);
+    const auto signature = cursor.bytes(8);
+    header.diskdump = std::memcmp(signature.data(), "DISKDUMP", 8) == 0;
     header.version = cursor.u32();
     cursor.skip(65 * 2);
     header.release = utsname_field(cursor);
@@ -50,6 +61,7 @@ KdumpHeader main_header(std::span<const std::byte> bytes, const std::string& pat
     header.machine = utsname_field(cursor);
     cursor.seek(word_size == 8 ? 424 : 412);
     header.status = cursor.u32();
+    if (header.diskdump) header.status = diskdump_status(header.status);
     header.block_size = cursor.u32();
     header.sub_blocks = cursor.u32();
     header.bitmap_blocks = cursor.u32();
@@ -89,9 +101,9 @@ KdumpHeader find_layout(std::span<const std::byte> bytes, const std::string& pat
 }
 
 struct SubLayout {
-    uint64_t dump_level, split, start, vmcoreinfo, notes, wide; // offsets of the first field of each version
+    uint64_t dump_level, split, start, vmcoreinfo, notes, erased, wide; // offsets of the first field of each version
 };
-constexpr SubLayout layout64{8, 12, 16, 32, 48, 80}, packed32{4, 8, 12, 20, 32, 56}, padded32{4, 8, 12, 24, 40, 72};
+constexpr SubLayout layout64{8, 12, 16, 32, 48, 64, 80}, packed32{4, 8, 12, 20, 32, 44, 56}, padded32{4, 8, 12, 24, 40, 56, 72};
 
 bool has_place(const ByteSource& file, const KdumpHeader& header, uint64_t at, uint64_t size) {
     if (at == 0 && size == 0) return true;
@@ -100,6 +112,7 @@ bool has_place(const ByteSource& file, const KdumpHeader& header, uint64_t at, u
 
 void sub_header(KdumpHeader& header, const ByteSource& file, const SubLayout& layout) {
     const uint64_t needed = header.version >= 6   ? layout.wide + 24
+                            : header.version >= 5 ? layout.erased + 8 + header.word_size
                             : header.version >= 4 ? layout.notes + 8 + header.word_size
                             : header.version >= 3 ? layout.vmcoreinfo + 8 + header.word_size
                             : header.version >= 2 ? layout.start + 2 * header.word_size
@@ -125,6 +138,11 @@ void sub_header(KdumpHeader& header, const ByteSource& file, const SubLayout& la
         header.notes_at = cursor.u64();
         header.notes_size = cursor.word(header.word_size);
     }
+    if (header.version >= 5) {
+        cursor.seek(layout.erased);
+        header.erased_at = cursor.u64();
+        header.erased_size = cursor.word(header.word_size);
+    }
     if (header.version >= 6) {
         cursor.seek(layout.wide);
         header.start_frame = cursor.u64();
@@ -134,6 +152,7 @@ void sub_header(KdumpHeader& header, const ByteSource& file, const SubLayout& la
 }
 
 void read_sub_header(KdumpHeader& header, const ByteSource& file) {
+    if (header.diskdump) return;
     if (header.word_size == 8) return sub_header(header, file, layout64);
     KdumpHeader packed = header;
     sub_header(packed, file, packed32);

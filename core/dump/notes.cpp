@@ -69,14 +69,30 @@ std::vector<Note> read_notes(const ByteSource& file, FileOffset at, uint64_t siz
     return parse_notes(area, order, warnings);
 }
 
-std::string vmcoreinfo_text(const std::vector<Note>& notes) {
+// The text of the first note of this name, or nothing.
+static std::string text_of_note(const std::vector<Note>& notes, std::string_view name) {
     for (const Note& note : notes)
-        if (note.name == "VMCOREINFO") {
+        if (note.name == name) {
             std::string text(reinterpret_cast<const char*>(note.description.data()), note.description.size());
             text.resize(std::min(text.find('\0'), text.size()));
             return text;
         }
     return {};
+}
+
+std::string vmcoreinfo_text(const std::vector<Note>& notes) { return text_of_note(notes, "VMCOREINFO"); }
+std::string erased_text(const std::vector<Note>& notes) { return text_of_note(notes, "ERASEINFO"); }
+
+std::string erased_warning(std::string_view text) {
+    const auto lines = std::count(text.begin(), text.end(), '\n') + (!text.empty() && text.back() != '\n');
+    return fmt::format("makedumpfile erased {} piece{} of data: they read as 'X' or zero", lines, lines == 1 ? "" : "s");
+}
+
+bool of_xen_hypervisor(const std::vector<Note>& notes) {
+    constexpr uint32_t crash_info = 0x1000001; // XEN_ELFNOTE_CRASH_INFO
+    return std::any_of(notes.begin(), notes.end(), [](const Note& note) {
+        return note.name == "VMCOREINFO_XEN" || (note.name == "Xen" && note.type == crash_info);
+    });
 }
 
 uint64_t vmcoreinfo_page_size(const std::string& text) {

@@ -17,6 +17,18 @@ std::vector<Note> read_notes(const ByteSource& file, FileOffset at, uint64_t siz
 // The text of the first VMCOREINFO note, or nothing.
 std::string vmcoreinfo_text(const std::vector<Note>& notes);
 
+// The text of the first ERASEINFO note (makedumpfile -E), or nothing.
+std::string erased_text(const std::vector<Note>& notes);
+
+// What to tell the user of a text of erased data.
+std::string erased_warning(std::string_view text);
+
+// Does the dump hold a whole machine under the Xen hypervisor? Its physical addresses are the machine's then, not those of a
+// domain's kernel.
+bool of_xen_hypervisor(const std::vector<Note>& notes);
+constexpr const char* xen_hypervisor_warning =
+    "a dump of the Xen hypervisor: addresses are the machine's, and the memory of a domain is not looked for";
+
 // PAGESIZE of a VMCOREINFO text when it is a possible page size, else 0.
 uint64_t vmcoreinfo_page_size(const std::string& text);
 

@@ -19,7 +19,6 @@ constexpr const char* convert = "convert it to an ELF or kdump-compressed file";
 constexpr const char* dump_again = "take the dump with \"virsh dump --memory-only\" or \"dump-guest-memory\"";
 
 const Magic magics[] = {
-    {"DISKDUMP"sv, "diskdump", convert},
     {"\x0d\xf0\xeb\xfe"sv, "Xen core (old)", convert},
     {"\xed\xeb\x0f\xf0"sv, "Xen core (paravirtual)", convert},
     {"\xee\xeb\x0f\xf0"sv, "Xen core (HVM)", convert},

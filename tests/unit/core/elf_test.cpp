@@ -2,6 +2,7 @@
 // ELF dumps.
 #include "tests/fixtures/byte_image.hpp"
 #include "tests/fixtures/elf_writer.hpp"
+#include "tests/fixtures/libkdumpfile.hpp"
 #include "tests/fixtures/notes_writer.hpp"
 #include "tests/fixtures/open_fixture.hpp"
 #include <doctest/doctest.h>
@@ -133,8 +134,8 @@ TEST_CASE("elf: a process's core file and a file without memory are refused") {
     for (const uint64_t segment : {1, 2}) std::memset(bytes.data() + segment_offset(bytes, segment) + 24, 0, 8);
     CHECK(open_error(bytes) ==
           "FILE: is not a kernel dump: its program headers have no physical addresses (the core file of a process?)");
-    CHECK(open_error(write_elf(parse_memory(""))) == "FILE: an ELF core file without memory: no PT_LOAD program header has a "
-                                                     "physical address (Xen domain dumps look so; they are not read yet)");
+    CHECK(open_error(write_elf(parse_memory(""))) ==
+          "FILE: an ELF core file without memory: no PT_LOAD program header has a physical address");
 }
 
 TEST_CASE("elf: damaged headers are refused with what is wrong") {
@@ -167,4 +168,49 @@ TEST_CASE("elf: ranges that wrap are left out with a warning") {
     const OpenFixture fixture(bytes);
     CHECK(warning_of(fixture, 0) == "FILE: 1 program headers are damaged: their ranges wrap; they are left out");
     CHECK(fixture.has_number(5));
+}
+
+TEST_CASE("elf: what makedumpfile -E erased is told, with its own list") {
+    ElfOptions options;
+    options.notes = {text_note("ERASEINFO", "erase keys size 8 X\n")};
+    const OpenFixture fixture(write_elf(parse_memory("0 number"), options));
+    CHECK(fixture.dump->erased() == "erase keys size 8 X\n");
+    CHECK(warning_of(fixture, 0) == "FILE: makedumpfile erased 1 piece of data: they read as 'X' or zero");
+}
+
+TEST_CASE("elf: a netdump's pages are read, one segment from address 0, and what never arrived is truncated") {
+    for (const bool elf64 : {false, true}) {
+        ElfOptions options;
+        options.elf64 = elf64;
+        options.machine = elf64 ? 62 : 3;
+        options.vmcoreinfo.clear();
+        const auto bytes = write_elf(parse_memory("0-1f number"), options);
+        const OpenFixture whole(bytes), incomplete{std::span(bytes).first(bytes.size() - 3 * 4096)};
+        for (uint64_t frame = 0; frame < 0x20; ++frame) CHECK(whole.has_number(frame));
+        CHECK(differs_from_libkdumpfile(*whole.dump, {whole.file.path()}, 0x20) == "");
+        CHECK_FALSE(whole.info().truncated);
+        CHECK(incomplete.info().truncated);
+        CHECK(incomplete.has_number(0x1c));
+        CHECK(incomplete.fault(0x1d) == Fault::truncated);
+    }
+}
+
+TEST_CASE("elf: diskdump's mark of pages left out makes a dump partial") {
+    ElfOptions options;
+    options.notes = {{"LINUX", 0x70000001, std::vector<std::byte>(8)}};
+    CHECK_FALSE(OpenFixture(write_elf(parse_memory("0 number"), options)).info().partial);
+    options.notes[0].description[0] = std::byte{1};
+    const OpenFixture fixture(write_elf(parse_memory("0 number"), options));
+    CHECK(fixture.info().partial);
+    CHECK(warning_of(fixture, 0) == "FILE: diskdump left pages out: they read as zeroes, and the file does not tell which");
+}
+
+TEST_CASE("elf: a dump of the Xen hypervisor is recognised") {
+    for (const Note& note :
+         {Note{"Xen", 0x1000001, std::vector<std::byte>(40)}, text_note("VMCOREINFO_XEN", "PAGESIZE=4096\n")}) {
+        ElfOptions options;
+        options.notes = {note};
+        CHECK(warning_of(OpenFixture(write_elf(parse_memory("0 number"), options)), 0) ==
+              "FILE: a dump of the Xen hypervisor: addresses are the machine's, and the memory of a domain is not looked for");
+    }
 }

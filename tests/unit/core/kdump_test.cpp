@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // kdump-compressed dumps.
 #include "tests/fixtures/kdump_writer.hpp"
+#include "tests/fixtures/libkdumpfile.hpp"
 #include "tests/fixtures/notes_writer.hpp"
 #include "tests/fixtures/open_fixture.hpp"
 #include <doctest/doctest.h>
@@ -180,4 +181,28 @@ TEST_CASE("kdump: a file cut within its headers or bitmaps is refused with the s
     CHECK(open_error(std::span(bytes).first(4100)) == "FILE: needs 104 bytes at offset 0x1000, the file ends at 0x1004");
     CHECK(open_error(std::span(bytes).first(9000)) ==
           "FILE: truncated: the headers and bitmaps need 16384 bytes, the file has 9000");
+}
+
+TEST_CASE("kdump: what makedumpfile erased is told, with its own list") {
+    KdumpOptions options;
+    options.erased = "erase vmlinux: cred_jar size 8 X\nerase keys size 4096 nullify\n";
+    for (const uint32_t version : {4, 5, 6}) {
+        options.version = version;
+        const OpenFixture fixture(write_kdump(parse_memory("0 number"), options));
+        CHECK(fixture.has_number(0));
+        CHECK(fixture.dump->erased() == (version >= 5 ? options.erased : ""));
+        CHECK(warning_of(fixture, 0) ==
+              (version >= 5 ? "FILE: makedumpfile erased 2 pieces of data: they read as 'X' or zero" : "no warning"));
+    }
+}
+
+TEST_CASE("kdump: libkdumpfile reads the same pages from every version and method") {
+    const FixtureMemory memory = parse_memory("0-3 number\n 4 excluded\n 5 zero\n 6 noise\n 7 number as lzo\n 8 number as raw");
+    for (uint32_t version = 1; version <= 6; ++version) {
+        CAPTURE(version);
+        KdumpOptions options;
+        options.version = version;
+        const OpenFixture fixture(write_kdump(memory, options));
+        CHECK(differs_from_libkdumpfile(*fixture.dump, {fixture.file.path()}, 16) == "");
+    }
 }
