@@ -11,7 +11,7 @@ namespace kcrash {
 extern const DumpFormat kdump_format, diskdump_format, elf_format, unread_format;
 
 std::span<const DumpFormat* const> dump_formats() {
-    static const DumpFormat* const formats[] = {&kdump_format, &diskdump_format, &elf_format, &lkcd_format, &unread_format};
+    static const DumpFormat* const formats[] = {&kdump_format, &diskdump_format, &elf_format, &lkcd_format, &s390_format, &vmdump_format, &unread_format};
     return formats;
 }
 

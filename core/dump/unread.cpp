@@ -23,7 +23,6 @@ const Magic magics[] = {
     {"\xed\xeb\x0f\xf0"sv, "Xen core (paravirtual)", convert},
     {"\xee\xeb\x0f\xf0"sv, "Xen core (HVM)", convert},
     {"LinuxGuestRecord"sv, "Xen save file", convert},
-    {"\xa8\x19\x01\x73\x61\x8f\x23\xfd"sv, "s390 stand-alone dump", "convert it with zgetdump"},
     {"udas\x6d\x70\x00\x00"sv, "sadump", "convert it with makedumpfile"},
     {"sadu\x6d\x70\x00\x00"sv, "sadump", "convert it with makedumpfile"},
     {"\xd2\xbe\xd2\xbe"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
