@@ -88,7 +88,7 @@ enum class Probe { mine, not_mine };
 // One format. `open` throws FileError when the file is of this format but broken: that ends the search.
 struct DumpFormat {
     const char* name;
-    Probe (*probe)(std::span<const std::byte> head); // the first bytes of the file, up to 4096
+    Probe (*probe)(std::span<const std::byte> head); // the first bytes of the file, up to 8192
     std::unique_ptr<Dump> (*open)(std::vector<std::shared_ptr<const ByteSource>> files);
     bool readable = true; // false: recognised by name only; `open` throws with the advice
 };

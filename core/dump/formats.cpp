@@ -11,7 +11,7 @@ namespace kcrash {
 extern const DumpFormat kdump_format, diskdump_format, elf_format, unread_format;
 
 std::span<const DumpFormat* const> dump_formats() {
-    static const DumpFormat* const formats[] = {&kdump_format, &diskdump_format, &elf_format, &lkcd_format, &s390_format, &vmdump_format, &unread_format};
+    static const DumpFormat* const formats[] = {&kdump_format, &diskdump_format, &elf_format, &lkcd_format, &s390_format, &vmdump_format, &sadump_format, &unread_format};
     return formats;
 }
 
@@ -19,7 +19,7 @@ namespace {
 
 // The first bytes of a file; fewer where fewer can be read.
 std::vector<std::byte> head_of(const ByteSource& file) {
-    std::vector<std::byte> head(std::min<uint64_t>(file.size(), 4096));
+    std::vector<std::byte> head(std::min<uint64_t>(file.size(), 8192));
     while (!head.empty() && file.try_read(FileOffset(0), head) != Fault::none) head.resize(head.size() / 2);
     return head;
 }

@@ -23,8 +23,6 @@ const Magic magics[] = {
     {"\xed\xeb\x0f\xf0"sv, "Xen core (paravirtual)", convert},
     {"\xee\xeb\x0f\xf0"sv, "Xen core (HVM)", convert},
     {"LinuxGuestRecord"sv, "Xen save file", convert},
-    {"udas\x6d\x70\x00\x00"sv, "sadump", "convert it with makedumpfile"},
-    {"sadu\x6d\x70\x00\x00"sv, "sadump", "convert it with makedumpfile"},
     {"\xd2\xbe\xd2\xbe"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
     {"\xd0\xbe\xd0\xbe"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
     {"\xd1\xba\xd1\xba"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
