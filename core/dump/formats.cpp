@@ -8,10 +8,13 @@
 
 namespace kcrash {
 
-extern const DumpFormat kdump_format, diskdump_format, elf_format, unread_format;
+extern const DumpFormat kdump_format, diskdump_format, xen_core_format, elf_format, lkcd_format, s390_format, vmdump_format,
+    sadump_format, unread_format;
 
 std::span<const DumpFormat* const> dump_formats() {
-    static const DumpFormat* const formats[] = {&kdump_format, &diskdump_format, &elf_format, &lkcd_format, &s390_format, &vmdump_format, &sadump_format, &unread_format};
+    static const DumpFormat* const formats[] = {&kdump_format,  &diskdump_format, &xen_core_format, // before ELF, which it may be
+                                                &elf_format,    &lkcd_format,     &s390_format,
+                                                &vmdump_format, &sadump_format,   &unread_format};
     return formats;
 }
 

@@ -20,8 +20,6 @@ constexpr const char* dump_again = "take the dump with \"virsh dump --memory-onl
 
 const Magic magics[] = {
     {"\x0d\xf0\xeb\xfe"sv, "Xen core (old)", convert},
-    {"\xed\xeb\x0f\xf0"sv, "Xen core (paravirtual)", convert},
-    {"\xee\xeb\x0f\xf0"sv, "Xen core (HVM)", convert},
     {"LinuxGuestRecord"sv, "Xen save file", convert},
     {"\xd2\xbe\xd2\xbe"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
     {"\xd0\xbe\xd0\xbe"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},

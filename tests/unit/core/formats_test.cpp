@@ -63,7 +63,8 @@ TEST_CASE("formats: those that are recognised and not read say what they are and
     const char* convert = "convert it to an ELF or kdump-compressed file";
     const Case cases[] = {
         {"EMiL\1\0\0\0"sv, "LiME"},
-        {"AVML\2\0\0\0"sv, "AVML"}, {"LinuxGuestRecord"sv, "Xen save file"},
+        {"AVML\2\0\0\0"sv, "AVML"},
+        {"LinuxGuestRecord"sv, "Xen save file"},
     };
     for (const Case& c : cases)
         CHECK(open_error(bytes_of(std::string(c.start) + std::string(100, '\0'))) ==

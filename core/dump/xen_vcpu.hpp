@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A virtual CPU as Xen saves it: vcpu_guest_context of x86_64 (xen/include/public/arch-x86/xen.h).
+#pragma once
+#include "core/dump/dump.hpp"
+
+namespace kcrash {
+
+constexpr uint64_t xen_vcpu_bytes = 5168;
+
+// NT_PRSTATUS, and for a domain with page tables of its own the control registers too. `context` has xen_vcpu_bytes.
+std::vector<Note> xen_vcpu_notes(std::span<const std::byte> context, uint32_t cpu, bool paravirtual);
+
+} // namespace kcrash
