@@ -34,6 +34,7 @@ void dump(Session& session) {
     say(session, "page_size", BytesValue{info.page_size});
     say(session, "dump_level", info.dump_level ? CellValue{uint64_t{*info.dump_level}} : CellValue{Missing{"unknown"}});
     say(session, "max_frame", HexValue{info.max_frame});
+    if (info.double_bytes) say(session, "in the file twice", BytesValue{info.double_bytes});
     for (const Note& note : file.notes())
         session.report().record(
             "note", "                  note: {name}, type {type}, {size} bytes",

@@ -44,6 +44,7 @@ struct DumpInfo {
     std::string release;               // utsname.release of the header, if it has one
     std::string machine;               // utsname.machine of the header, if it has one
     uint64_t max_frame = 0;            // page frames are below this; 0: unknown
+    uint64_t double_bytes = 0;         // of memory that the file has in more than one place; the first is read
     std::vector<std::string> warnings; // what is odd about the file, each a line for the user
 };
 
@@ -70,6 +71,8 @@ public:
     // Fills one whole page (`into` is info().page_size bytes) or says why it cannot. Safe from many threads,
     // does not cache: PhysicalMemory does.
     virtual Fault try_read_page(PageFrame frame, std::span<std::byte> into) const = 0;
+    // Bytes of a page that is not there as a whole: memory that the dump holds may begin or end inside of a page.
+    virtual Fault try_read_part(PageFrame, uint64_t /*offset*/, std::span<std::byte> /*into*/) const { return Fault::not_in_dump; }
     // Where the page's data lies (file offset, for struct -f and rd -f); nothing when it has no place of its own.
     virtual std::optional<FileOffset> file_offset(PageFrame) const { return std::nullopt; }
     // The machine's memory in ascending order, holes left out.

@@ -21,6 +21,7 @@
 #include "core/dump/extents.hpp"
 #include "core/dump/machines.hpp"
 #include "core/dump/notes.hpp"
+#include "core/interrupt.hpp"
 #include <algorithm>
 #include <cstring>
 #include <elf.h>
@@ -29,7 +30,7 @@
 namespace kcrash {
 namespace {
 
-constexpr uint64_t max_segments = uint64_t{1} << 20;
+constexpr size_t most_compared = 4096; // extents whose overlaps are looked into
 constexpr uint64_t left_out = uint64_t{1} << 32; // ranks from here on: the extent has no bytes in the file
 
 struct Header {
@@ -90,21 +91,19 @@ Segment parse_segment(Cursor cursor, bool elf64) {
     return segment;
 }
 
-// Calls `use` for each segment. Reads in pieces: a million of them take 56 MB.
+// Calls `use` for each segment. There may be as many as the file has room for, 2^32 at most. Reads in pieces: a million take 56 MB.
 template <typename Use> void for_each_segment(const ByteSource& file, const Header& header, Use use) {
     const uint64_t least = header.elf64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
     if (header.segment_size < least)
         throw FileError(fmt::format("{}: damaged ELF header: program headers of {} bytes, {} are needed", file.path(),
                                     header.segment_size, least));
-    if (header.segments > max_segments)
-        throw FileError(fmt::format("{}: damaged ELF header: {} program headers are more than kcrash reads, {}", file.path(),
-                                    header.segments, max_segments));
     const uint64_t table = header.segments * header.segment_size;
     if (header.segments_at > file.size() || table > file.size() - header.segments_at)
         throw FileError(fmt::format("{}: truncated: the program headers need {} bytes at offset 0x{:x}, the file has {}",
                                     file.path(), table, header.segments_at, file.size()));
     constexpr uint64_t at_once = 1024;
     for (uint64_t i = 0; i < header.segments; i += at_once) {
+        check_interrupt();
         const uint64_t n = std::min(at_once, header.segments - i);
         const uint64_t at = header.segments_at + i * header.segment_size;
         const auto bytes = file.read(FileOffset(at), n * header.segment_size);
@@ -121,6 +120,7 @@ class ElfDump final : public Dump {
 public:
     explicit ElfDump(std::shared_ptr<const ByteSource> file);
     Fault try_read_page(PageFrame frame, std::span<std::byte> into) const override;
+    Fault try_read_part(PageFrame frame, uint64_t offset, std::span<std::byte> into) const override;
     std::optional<FileOffset> file_offset(PageFrame frame) const override;
     std::vector<PhysicalRange> memory() const override;
 
@@ -131,7 +131,9 @@ private:
     void fill_info(const Header& header);
     void check_segments();
     void read_rare_notes();
+    void resolve();
     void choose_page_size();
+    std::optional<uint64_t> differing_address(const Extent& extent) const;
 
     std::shared_ptr<const ByteSource> file_;
     std::vector<Extent> extents_; // bytes of physical memory, ascending, free of overlaps
@@ -146,7 +148,7 @@ ElfDump::ElfDump(std::shared_ptr<const ByteSource> file) : file_(std::move(file)
     fill_info(header);
     for_each_segment(*file_, header, [this](const Segment& segment) { add_segment(segment); });
     check_segments();
-    resolve_overlaps(extents_, same_kind);
+    resolve();
     vmcoreinfo_ = vmcoreinfo_text(notes_);
     read_rare_notes();
     choose_page_size();
@@ -242,10 +244,57 @@ void ElfDump::choose_page_size() {
             fmt::format("{}: no VMCOREINFO that tells the page size; 4096 bytes are assumed", file_->path()));
 }
 
-Fault ElfDump::try_read_page(PageFrame frame, std::span<std::byte> into) const {
+// /proc/vmcore has the kernel's own memory twice, with the same bytes. If they are not the same, nobody knows which are right:
+// the first are shown. Comparing all of it would cost as much as reading it; a few pieces of each double range tell.
+void ElfDump::resolve() {
+    const auto total = [this] {
+        uint64_t bytes = 0;
+        for (const Extent& extent : extents_) bytes += extent.rank < left_out ? extent.end - extent.begin : 0;
+        return bytes;
+    };
+    const uint64_t before = total();
+    std::vector<Extent> all;
+    if (extents_.size() <= most_compared) all = extents_;
+    resolve_overlaps(extents_, same_kind);
+    const uint64_t twice = before - total();
+    info_.double_bytes = twice;
+    if (twice == 0) return;
+    for (const Extent& extent : all) {
+        if (extent.rank >= left_out) continue;
+        const auto other = differing_address(extent);
+        if (!other) continue;
+        info_.warnings.push_back(fmt::format("{}: program headers overlap, and their bytes differ at physical address 0x{:x}; the first header's are shown",
+                                             file_->path(), *other));
+        return;
+    }
+}
+
+// Looks at pieces of an extent whose bytes were taken from another one.
+std::optional<uint64_t> ElfDump::differing_address(const Extent& extent) const {
+    constexpr uint64_t pieces = 8, piece = 4096;
+    std::byte own[piece], shown[piece];
+    const uint64_t size = extent.end - extent.begin;
+    for (uint64_t i = 0; i < pieces; ++i) {
+        const uint64_t at = extent.begin + size / pieces * i;
+        const Extent* winner = find_extent(extents_, at);
+        if (!winner || winner->begin > at || winner->rank >= left_out) continue;
+        const uint64_t source = extent.source + (at - extent.begin), other = winner->source + (at - winner->begin);
+        const uint64_t n = std::min({piece, extent.end - at, winner->end - at});
+        if (source == other || file_->try_read(FileOffset(source), std::span(own, n)) != Fault::none ||
+            file_->try_read(FileOffset(other), std::span(shown, n)) != Fault::none)
+            continue;
+        const auto [mine, theirs] = std::mismatch(own, own + n, shown);
+        if (mine != own + n) return at + static_cast<uint64_t>(mine - own);
+    }
+    return std::nullopt;
+}
+
+Fault ElfDump::try_read_page(PageFrame frame, std::span<std::byte> into) const { return try_read_part(frame, 0, into); }
+
+Fault ElfDump::try_read_part(PageFrame frame, uint64_t offset, std::span<std::byte> into) const {
     if (frame.value >= info_.max_frame) return Fault::not_in_dump;
-    uint64_t at = frame.value * info_.page_size;
-    const uint64_t page_end = at + info_.page_size;
+    uint64_t at = frame.value * info_.page_size + offset;
+    const uint64_t page_end = at + into.size();
     while (!into.empty()) {
         const Extent* extent = find_extent(extents_, at);
         if (!extent || extent->begin > at) return Fault::not_in_dump;

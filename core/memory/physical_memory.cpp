@@ -93,6 +93,7 @@ Fault PhysicalMemory::try_read_within(uint64_t frame, size_t offset, std::span<s
         std::memcpy(into.data(), page.data() + offset, into.size());
         return fault;
     }
+    if (fault == Fault::not_in_dump && into.size() < cache_->page_size) return dump_.try_read_part(PageFrame(frame), offset, into);
     if (!zero_excluded_ || (fault != Fault::excluded && fault != Fault::excluded_or_zero)) return fault;
     std::fill(into.begin(), into.end(), std::byte{0});
     return Fault::none;
