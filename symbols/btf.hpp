@@ -28,6 +28,8 @@ struct Record {
     uint64_t extra = 0;        // where in the type section its kind's own data starts
 };
 
+uint32_t name_hash(std::string_view name);
+
 // An open-addressing table of type numbers; names stay in the strings.
 class NameIndex {
 public:
