@@ -2,6 +2,7 @@
 // bt: the stacks of tasks and CPUs.
 #include "commands/bt_parts.hpp"
 #include "commands/expression.hpp"
+#include "commands/shell/progress.hpp"
 #include "commands/task_header.hpp"
 #include "core/interrupt.hpp"
 #include <algorithm>
@@ -133,12 +134,14 @@ void print_stack(Session& session, const Plan& plan, const Unwinder& unwinder, c
     }
 }
 
-// Unwinds side by side, prints in order. In portions: the first stack of 100,000 is not to wait for the last.
+// Unwinds side by side, prints in order. In portions: the first stack of 100,000 is not to wait for the last. What is printed
+// shows how far it has come; a bar does where nothing is seen of it.
 void print_all(Session& session, const Plan& plan, const std::vector<Chosen>& chosen) {
     constexpr size_t portion = 512;
     const Unwinder unwinder(session.target());
     const bool unwinds = plan.style == Style::frames || plan.reference;
     bool first = true;
+    Progress progress(session, "stacks");
     for (size_t begin = 0; begin < chosen.size(); begin += portion) {
         std::vector<Stack> stacks(std::min(portion, chosen.size() - begin));
         const auto unwind_one = [&](size_t i) {
@@ -147,9 +150,10 @@ void print_all(Session& session, const Plan& plan, const std::vector<Chosen>& ch
         if (stacks.size() < 8) for (size_t i = 0; i < stacks.size(); ++i) unwind_one(i);
         else tbb::parallel_for(size_t{0}, stacks.size(), unwind_one);
         for (size_t i = 0; i < stacks.size(); ++i) {
-            check_interrupt();
+            progress(begin + i, chosen.size());
             const auto& [task, cpu] = chosen[begin + i];
             if (plan.reference && (!task || !refers(session.target(), plan, stacks[i]))) continue;
+            if (!session.output_in_file) progress.hide();
             if (!first) session.report().text("", true);
             first = false;
             if (!task) {

@@ -2,6 +2,7 @@
 // foreach: commands over chosen tasks.
 #include "commands/expression.hpp"
 #include "commands/session.hpp"
+#include "commands/shell/progress.hpp"
 #include "commands/task_header.hpp"
 #include "core/interrupt.hpp"
 #include <algorithm>
@@ -128,8 +129,10 @@ void run_one_by_one(Session& session, const Command& command, const std::string&
     const uint64_t before = session.current().address;
     const Invocation invocation = parse_invocation(command, fmt::format("{}{}", command.name, arguments));
     bool first = true;
+    Progress progress(session, "tasks");
     for (const Task* task : tasks) {
-        check_interrupt();
+        progress(static_cast<uint64_t>(&task - tasks.data()), tasks.size());
+        if (!session.output_in_file) progress.hide();
         if (!first) session.report().text("", true);
         first = false;
         session.report().begin("task", task_header_layout, task_fields(*task));

@@ -59,6 +59,7 @@ public:
     bool minimal = false;
     bool leave = false; // exit was asked for
     unsigned failed_commands = 0;
+    bool output_in_file = false; // the running command's output goes into a file: a bar may stand beside it
     bool output_closed = false; // the reader of the last command's output went away before its end
 
     // ---- words, the same for all commands; all throw UsageError with crash's wording

@@ -6,6 +6,7 @@
 #include "core/dump/vmcoreinfo.hpp"
 #include "core/memory/address_space.hpp"
 #include "core/memory/physical_memory.hpp"
+#include "core/progress.hpp"
 #include "kernel/object.hpp"
 #include "symbols/debug_info.hpp"
 #include "symbols/symbols.hpp"
@@ -31,6 +32,7 @@ struct TargetOptions {
     std::map<std::string, uint64_t, std::less<>> machine; // -m name=value
     std::vector<std::string> module_directories;   // --mod
     std::vector<std::string> debug_directories;    // where debug files are searched, besides the usual places
+    ProgressMaker progress;                        // told of what takes long; empty: nobody
 };
 
 // Owns everything below it. Opening throws Error; what can be done without goes into warnings() instead.
@@ -49,6 +51,7 @@ public:
     std::unique_ptr<AddressSpace> user_space(PhysicalAddress root) const; // a process's, from its top table
     const KernelFacts& facts() const { return *facts_; }
     const TargetOptions& options() const { return options_; }
+    void set_progress(ProgressMaker progress) { options_.progress = std::move(progress); } // who is told from now on
     uint64_t kernel_offset() const { return kernel_offset_; } // KASLR: run-time minus link address, bytes
     const std::vector<std::string>& warnings() const { return warnings_; }
     const ElfFile* elf() const { return elf_.get(); } // vmlinux; null: none

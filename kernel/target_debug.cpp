@@ -16,9 +16,9 @@ DebugInfo* Target::kernel_debug_info() const {
     if (!file->has_dwarf()) {
         const FoundFile half = find_debug_half(*elf_, options_.debug_directories);
         if (half.path.empty()) return nullptr;
-        file = ElfFile::open(half.path);
+        file = ElfFile::open(half.path, options_.progress);
     }
-    lazy_->kernel_dwarf = open_dwarf(file, *arch_, kernel_offset_, nullptr, lazy_->btf_types, options_.use_cache);
+    lazy_->kernel_dwarf = open_dwarf(file, *arch_, kernel_offset_, nullptr, lazy_->btf_types, options_.use_cache, options_.progress);
     return lazy_->kernel_dwarf.get();
 }
 

@@ -30,7 +30,7 @@ struct Target::Opening {
 
     void vmlinux() {
         if (!t.options_.vmlinux.empty()) {
-            t.elf_ = ElfFile::open(t.options_.vmlinux);
+            t.elf_ = ElfFile::open(t.options_.vmlinux, t.options_.progress);
             check_build_id();
         }
         const DumpInfo& info = t.dump_->info();

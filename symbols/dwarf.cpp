@@ -16,8 +16,8 @@ constexpr size_t most_answers = 1 << 16; // that are kept: many tasks sleep at t
 
 class LibdwInfo final : public DebugInfo {
 public:
-    LibdwInfo(std::shared_ptr<DwarfFile> file, std::shared_ptr<const Types> kernel_types, bool use_cache)
-        : file_(std::move(file)), types_(std::make_shared<DwarfTypes>(file_, std::move(kernel_types), use_cache)) {}
+    LibdwInfo(std::shared_ptr<DwarfFile> file, std::shared_ptr<const Types> kernel_types, bool use_cache, const ProgressMaker& progress)
+        : file_(std::move(file)), types_(std::make_shared<DwarfTypes>(file_, std::move(kernel_types), use_cache, progress)) {}
 
     std::optional<SourceLine> line(uint64_t pc) override {
         const std::scoped_lock guard(file_->lock());
@@ -101,9 +101,9 @@ private:
 } // namespace
 
 std::unique_ptr<DebugInfo> open_dwarf(std::shared_ptr<const ElfFile> file, const Architecture& arch, uint64_t slide, const LoadedModule* module,
-                                      std::shared_ptr<const Types> kernel_types, bool use_cache) {
+                                      std::shared_ptr<const Types> kernel_types, bool use_cache, const ProgressMaker& progress) {
     auto opened = std::make_shared<DwarfFile>(std::move(file), arch, slide, module);
-    return std::make_unique<LibdwInfo>(std::move(opened), std::move(kernel_types), use_cache);
+    return std::make_unique<LibdwInfo>(std::move(opened), std::move(kernel_types), use_cache, progress);
 }
 
 } // namespace kcrash

@@ -14,7 +14,8 @@
 #include "symbols/dwarf_index.hpp"
 #include "core/cursor.hpp"
 #include "core/file.hpp"
-#include "core/interrupt.hpp"
+#include "symbols/dwarf_abbreviations.hpp"
+#include "symbols/elf_symbols.hpp"
 #include "symbols/hash.hpp"
 #include "symbols/symbol_image.hpp"
 #include <algorithm>
@@ -22,7 +23,6 @@
 #include <dwarf.h>
 #include <elf.h>
 #include <fmt/format.h>
-#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -31,113 +31,6 @@ namespace {
 
 constexpr uint64_t largest_unit = uint64_t{1} << 30;
 constexpr unsigned most_chained = 8; // specifications of specifications
-
-enum class Role : uint8_t { other, name, sibling, declaration, external, specification, string_base };
-
-struct Attribute {
-    Role role;
-    uint16_t form;
-    int64_t implicit;
-};
-
-struct Abbreviation {
-    uint16_t tag = 0;
-    bool children = false;
-    std::vector<Attribute> attributes;
-    int64_t fixed_size = -1; // bytes of all attributes when all have one size; -1: they have not
-    int64_t sibling_at = -1; // where the sibling attribute stands, in bytes; -1: none, or behind something of no fixed size
-    unsigned sibling_form = 0;
-};
-
-struct UnitHeader {
-    uint64_t offset = 0; // in .debug_info
-    unsigned version = 0, offset_size = 4, address_size = 8, type = DW_UT_compile;
-    uint64_t abbreviations = 0;
-};
-
-// Bytes of a form; -1: not fixed.
-int64_t fixed_size_of(unsigned form, const UnitHeader& unit) {
-    switch (form) {
-    case DW_FORM_flag_present: case DW_FORM_implicit_const: return 0;
-    case DW_FORM_data1: case DW_FORM_flag: case DW_FORM_ref1: case DW_FORM_strx1: case DW_FORM_addrx1: return 1;
-    case DW_FORM_data2: case DW_FORM_ref2: case DW_FORM_strx2: case DW_FORM_addrx2: return 2;
-    case DW_FORM_strx3: case DW_FORM_addrx3: return 3;
-    case DW_FORM_data4: case DW_FORM_ref4: case DW_FORM_strx4: case DW_FORM_addrx4: case DW_FORM_ref_sup4: return 4;
-    case DW_FORM_data8: case DW_FORM_ref8: case DW_FORM_ref_sig8: case DW_FORM_ref_sup8: return 8;
-    case DW_FORM_data16: return 16;
-    case DW_FORM_addr: return unit.address_size;
-    case DW_FORM_ref_addr: return unit.version <= 2 ? unit.address_size : unit.offset_size;
-    case DW_FORM_strp: case DW_FORM_line_strp: case DW_FORM_sec_offset: case DW_FORM_strp_sup:
-    case DW_FORM_GNU_ref_alt: case DW_FORM_GNU_strp_alt: return unit.offset_size;
-    default: return -1;
-    }
-}
-
-void skip_form(Cursor& at, unsigned form, const UnitHeader& unit) {
-    const int64_t fixed = fixed_size_of(form, unit);
-    if (fixed >= 0) return at.skip(static_cast<uint64_t>(fixed));
-    switch (form) {
-    case DW_FORM_udata: case DW_FORM_ref_udata: case DW_FORM_strx: case DW_FORM_addrx: case DW_FORM_loclistx: case DW_FORM_rnglistx:
-    case DW_FORM_GNU_addr_index: case DW_FORM_GNU_str_index: at.uleb128(); return;
-    case DW_FORM_sdata: at.sleb128(); return;
-    case DW_FORM_string: at.string(); return;
-    case DW_FORM_block1: return at.skip(at.u8());
-    case DW_FORM_block2: return at.skip(at.u16());
-    case DW_FORM_block4: return at.skip(at.u32());
-    case DW_FORM_block: case DW_FORM_exprloc: return at.skip(at.uleb128());
-    case DW_FORM_indirect: return skip_form(at, static_cast<unsigned>(at.uleb128() & 0xff), unit);
-    default: throw FileError(fmt::format("{}: an attribute of unknown form 0x{:x}", at.where(), form));
-    }
-}
-
-Role role_of(uint64_t attribute) {
-    switch (attribute) {
-    case DW_AT_name: return Role::name;
-    case DW_AT_sibling: return Role::sibling;
-    case DW_AT_declaration: return Role::declaration;
-    case DW_AT_external: return Role::external;
-    case DW_AT_specification: return Role::specification;
-    case DW_AT_str_offsets_base: return Role::string_base;
-    default: return Role::other;
-    }
-}
-
-// The declarations of one unit. Codes count from 1 without holes in what compilers write; others go to the map.
-class Abbreviations {
-public:
-    void read(Cursor& at, const UnitHeader& unit) {
-        list_.clear();
-        others_.clear();
-        while (const uint64_t code = at.uleb128()) {
-            Abbreviation entry;
-            entry.tag = static_cast<uint16_t>(at.uleb128());
-            entry.children = at.u8() != 0;
-            int64_t size = 0;
-            for (;;) {
-                const uint64_t name = at.uleb128(), form = at.uleb128();
-                const int64_t implicit = form == DW_FORM_implicit_const ? at.sleb128() : 0;
-                if (name == 0 && form == 0) break;
-                const Role role = role_of(name);
-                if (role == Role::sibling) entry.sibling_at = size, entry.sibling_form = static_cast<unsigned>(form);
-                const int64_t fixed = fixed_size_of(static_cast<unsigned>(form), unit);
-                size = size < 0 || fixed < 0 ? -1 : size + fixed;
-                entry.attributes.push_back({role, static_cast<uint16_t>(form), implicit});
-            }
-            entry.fixed_size = size;
-            if (code == list_.size() + 1) list_.push_back(std::move(entry));
-            else others_[code] = std::move(entry);
-        }
-    }
-    const Abbreviation* find(uint64_t code) const {
-        if (code >= 1 && code <= list_.size()) return &list_[code - 1];
-        const auto it = others_.find(code);
-        return it == others_.end() ? nullptr : &it->second;
-    }
-
-private:
-    std::vector<Abbreviation> list_;
-    std::unordered_map<uint64_t, Abbreviation> others_;
-};
 
 // What the pass wants to know of an entry.
 struct Entry {
@@ -152,9 +45,9 @@ class Indexer {
 public:
     using Sections = std::function<std::span<const std::byte>(std::string_view)>;
 
-    Indexer(const ElfFile& file, bool with_types, const Sections& section)
-        : order_(file.order()), with_types_(with_types), abbreviations_bytes_(section(".debug_abbrev")), strings_(section(".debug_str")),
-          line_strings_(section(".debug_line_str")), string_offsets_(section(".debug_str_offsets")) {
+    Indexer(const ElfFile& file, bool with_types, const Sections& section, const ProgressMaker& progress)
+        : progress_(start_progress(progress, fmt::format("names of {}", file_name(file.path())))), order_(file.order()),
+          with_types_(with_types), abbreviations_bytes_(section(".debug_abbrev")), strings_(section(".debug_str")), line_strings_(section(".debug_line_str")), string_offsets_(section(".debug_str_offsets")) {
         const ElfSection* info = file.section(".debug_info");
         if (!info) return;
         if (file.relocatable() || info->flags & SHF_COMPRESSED) {
@@ -169,7 +62,7 @@ public:
 
     std::vector<std::byte> run() {
         for (uint64_t offset = 0; offset < size_;) {
-            check_interrupt();
+            progress_(offset, size_);
             offset = read_unit(offset);
         }
         return builder_.build();
@@ -395,6 +288,7 @@ private:
         builder_.add(offset, 0, entry.name, letter);
     }
 
+    ProgressStep progress_;
     ByteOrder order_;
     bool with_types_;
     std::span<const std::byte> abbreviations_bytes_, strings_, line_strings_, string_offsets_;
@@ -413,8 +307,9 @@ private:
 
 } // namespace
 
-std::vector<std::byte> index_dwarf(const ElfFile& file, bool with_types, const std::function<std::span<const std::byte>(std::string_view)>& section) {
-    return Indexer(file, with_types, section).run();
+std::vector<std::byte> index_dwarf(const ElfFile& file, bool with_types, const std::function<std::span<const std::byte>(std::string_view)>& section,
+                                   const ProgressMaker& progress) {
+    return Indexer(file, with_types, section, progress).run();
 }
 
 } // namespace kcrash

@@ -91,15 +91,15 @@ void place_member(TypeMember& member, Dwarf_Die& entry, const Architecture& arch
 
 } // namespace
 
-DwarfTypes::DwarfTypes(std::shared_ptr<DwarfFile> file, std::shared_ptr<const Types> kernel_types, bool use_cache)
-    : file_(std::move(file)), kernel_types_(std::move(kernel_types)), use_cache_(use_cache), source_("DWARF of " + file_name(file_->file().path())) {}
+DwarfTypes::DwarfTypes(std::shared_ptr<DwarfFile> file, std::shared_ptr<const Types> kernel_types, bool use_cache, ProgressMaker progress)
+    : file_(std::move(file)), kernel_types_(std::move(kernel_types)), use_cache_(use_cache), progress_(std::move(progress)), source_("DWARF of " + file_name(file_->file().path())) {}
 
 const SymbolTable& DwarfTypes::code_names() const {
     const auto section = [&](std::string_view name) { return file_->section(name); };
     // Of a module there is no cache: its DWARF is relocated, and small.
     const bool cache = use_cache_ && !file_->file().relocatable();
     if (!code_names_)
-        code_names_ = open_symbol_image(cached_block(file_->file(), "dwarf", cache, [&] { return index_dwarf(file_->file(), false, section); }), 0, source_);
+        code_names_ = open_symbol_image(cached_block(file_->file(), "dwarf", cache, [&] { return index_dwarf(file_->file(), false, section, progress_); }), 0, source_);
     return *code_names_;
 }
 
@@ -107,7 +107,7 @@ const SymbolTable& DwarfTypes::all_names() const {
     const auto section = [&](std::string_view name) { return file_->section(name); };
     const bool cache = use_cache_ && !file_->file().relocatable();
     if (!all_names_)
-        all_names_ = open_symbol_image(cached_block(file_->file(), "dwarf-types", cache, [&] { return index_dwarf(file_->file(), true, section); }), 0, source_);
+        all_names_ = open_symbol_image(cached_block(file_->file(), "dwarf-types", cache, [&] { return index_dwarf(file_->file(), true, section, progress_); }), 0, source_);
     return *all_names_;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // DWARF as a source of types: entries become types when somebody asks for them.
 #pragma once
+#include "core/progress.hpp"
 #include "symbols/dwarf_file.hpp"
 #include "symbols/types.hpp"
 #include <atomic>
@@ -11,8 +12,8 @@ namespace kcrash {
 // Where BTF has a struct, union, enum or typedef of the same name and shape, its type is given: one type, whoever was asked.
 class DwarfTypes final : public TypeSource, private ListSource<TypeMember>, private ListSource<Enumerator> {
 public:
-    // kernel_types: BTF alone; null: none.
-    DwarfTypes(std::shared_ptr<DwarfFile> file, std::shared_ptr<const Types> kernel_types, bool use_cache);
+    // kernel_types: BTF alone; null: none. `progress` is told of the pass over all names.
+    DwarfTypes(std::shared_ptr<DwarfFile> file, std::shared_ptr<const Types> kernel_types, bool use_cache, ProgressMaker progress = {});
 
     const Type* find(TypeKind kind, std::string_view name) const override;
     const Type* of_variable(std::string_view name) const override;
@@ -44,6 +45,7 @@ private:
     std::shared_ptr<DwarfFile> file_;
     std::shared_ptr<const Types> kernel_types_;
     bool use_cache_;
+    ProgressMaker progress_;
     std::string source_;
     mutable std::shared_ptr<const SymbolTable> code_names_, all_names_;
     mutable std::deque<Type> made_;

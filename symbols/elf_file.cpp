@@ -45,13 +45,13 @@ private:
 
 class OpenElf final : public ElfFile {
 public:
-    explicit OpenElf(const std::string& path) : path_(path), source_(open_file(path)) {
+    OpenElf(const std::string& path, const ProgressMaker& progress) : path_(path), source_(open_file(path)) {
         std::byte head[8]{};
         const auto n = static_cast<size_t>(std::min<uint64_t>(source_->size(), sizeof head));
         source_->read(FileOffset(0), std::span(head).first(n));
         const Packing packing = packing_of(std::span(head).first(n));
         if (packing != Packing::none) {
-            unpacked_ = unpack(*source_, packing);
+            unpacked_ = unpack(*source_, packing, progress);
             source_ = open_file(unpacked_.path);
         }
         readable_path_ = packing == Packing::none ? path : unpacked_.path;
@@ -258,7 +258,7 @@ private:
 
 } // namespace
 
-std::shared_ptr<ElfFile> ElfFile::open(const std::string& path) { return std::make_shared<OpenElf>(path); }
+std::shared_ptr<ElfFile> ElfFile::open(const std::string& path, const ProgressMaker& progress) { return std::make_shared<OpenElf>(path, progress); }
 
 bool looks_like_vmlinux(const std::string& path) {
     try {

@@ -2,6 +2,7 @@
 // An ELF file with symbols or debug information: vmlinux, a module, their .debug halves; compressed ones too.
 #pragma once
 #include "core/bytes.hpp"
+#include "core/progress.hpp"
 #include "symbols/symbols.hpp"
 #include <memory>
 #include <optional>
@@ -25,7 +26,7 @@ struct ElfSection {
 // Everything returned lives as long as the file. Safe from many threads for what is const. FileError on damage.
 class ElfFile {
 public:
-    static std::shared_ptr<ElfFile> open(const std::string& path);
+    static std::shared_ptr<ElfFile> open(const std::string& path, const ProgressMaker& progress = {}); // of unpacking
     virtual ~ElfFile() = default;
     virtual const std::string& path() const = 0;         // as the user named it
     virtual const std::string& readable_path() const = 0; // an uncompressed file on disk, for libdw: "/proc/self/fd/7" if in memory

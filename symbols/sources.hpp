@@ -3,6 +3,7 @@
 #pragma once
 #include "arch/architecture.hpp"
 #include "core/dump/vmcoreinfo.hpp"
+#include "core/progress.hpp"
 #include "symbols/debug_info.hpp"
 #include "symbols/elf_file.hpp"
 #include "symbols/symbols.hpp"
@@ -32,6 +33,7 @@ std::unique_ptr<UnwindTable> open_orc(const AddressSpace& kernel, const OrcRange
 
 // DWARF through libdw. For a module: its run-time section addresses. FileError.
 std::unique_ptr<DebugInfo> open_dwarf(std::shared_ptr<const ElfFile> file, const Architecture& arch, uint64_t slide,
-                                      const LoadedModule* module, std::shared_ptr<const Types> kernel_types, bool use_cache = true);
+                                      const LoadedModule* module, std::shared_ptr<const Types> kernel_types, bool use_cache = true,
+                                      const ProgressMaker& progress = {});
 
 } // namespace kcrash

@@ -2,8 +2,8 @@
 // Unpacking by streams: a file of any size needs two small buffers.
 #include "symbols/unpack.hpp"
 #include "core/error.hpp"
-#include "core/interrupt.hpp"
 #include "symbols/debug_files.hpp"
+#include "symbols/elf_symbols.hpp"
 #include "symbols/hash.hpp"
 #include <bzlib.h>
 #include <cerrno>
@@ -140,14 +140,14 @@ std::unique_ptr<Decoder> make_decoder(Packing packing) {
 bool another_stream(std::span<const std::byte> rest, Packing packing) { return packing_of(rest) == packing; }
 
 // Feeds the file through the decoder; `take` gets what comes out and says whether it wants more.
-void decode(const ByteSource& file, Packing packing, const std::function<bool(std::span<const std::byte>)>& take) {
+void decode(const ByteSource& file, Packing packing, const ProgressStep& progress, const std::function<bool(std::span<const std::byte>)>& take) {
     auto decoder = make_decoder(packing);
     std::vector<std::byte> in(buffer_size), out(buffer_size);
     uint64_t at = 0;
     size_t begin = 0, end = 0;
     bool ended = false;
     for (;;) {
-        check_interrupt();
+        progress(at, file.size());
         if (end - begin < 8 && at < file.size()) { // keep a few bytes in sight, to recognise the next stream
             std::memmove(in.data(), in.data() + begin, end - begin);
             end -= begin;
@@ -179,9 +179,9 @@ void write_all(int fd, std::span<const std::byte> bytes) {
     }
 }
 
-void unpack_into(int fd, const ByteSource& file, Packing packing) {
+void unpack_into(int fd, const ByteSource& file, Packing packing, const ProgressMaker& progress) {
     uint64_t total = 0;
-    decode(file, packing, [&](std::span<const std::byte> bytes) {
+    decode(file, packing, start_progress(progress, fmt::format("unpacking {}", file_name(file.path()))), [&](std::span<const std::byte> bytes) {
         if (total == 0 && (bytes.size() < 4 || std::memcmp(bytes.data(), "\177ELF", 4) != 0)) damaged("no ELF file is inside");
         total += bytes.size();
         if (total > largest_file) damaged("what is inside is too large");
@@ -204,7 +204,7 @@ std::string cached_name(const ByteSource& file) {
 }
 
 // Null when the cache folder cannot be used: full, read-only, none.
-UnpackedFile unpack_to_cache(const ByteSource& file, Packing packing) {
+UnpackedFile unpack_to_cache(const ByteSource& file, Packing packing, const ProgressMaker& progress) {
     UnpackedFile result;
     std::string folder = cache_directory();
     const std::string name = cached_name(file);
@@ -219,7 +219,7 @@ UnpackedFile unpack_to_cache(const ByteSource& file, Packing packing) {
     const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
     if (fd < 0) return result;
     try {
-        unpack_into(fd, file, packing);
+        unpack_into(fd, file, packing, progress);
     } catch (...) {
         ::close(fd);
         ::unlink(temporary.c_str());
@@ -251,10 +251,10 @@ Packing packing_of(std::span<const std::byte> head) {
     return Packing::none;
 }
 
-UnpackedFile unpack(const ByteSource& file, Packing packing) {
+UnpackedFile unpack(const ByteSource& file, Packing packing, const ProgressMaker& progress) {
     try {
         try {
-            UnpackedFile cached = unpack_to_cache(file, packing);
+            UnpackedFile cached = unpack_to_cache(file, packing, progress);
             if (cached.fd >= 0) return cached;
         } catch (const FileError& error) {
             if (std::string_view(error.what()).find("cannot write") == std::string_view::npos) throw;
@@ -263,7 +263,7 @@ UnpackedFile unpack(const ByteSource& file, Packing packing) {
         memory.fd = ::memfd_create("kcrash-unpacked", MFD_CLOEXEC);
         if (memory.fd < 0) throw FileError(fmt::format("cannot get memory: {}", std::strerror(errno)));
         memory.path = fmt::format("/proc/self/fd/{}", memory.fd);
-        unpack_into(memory.fd, file, packing);
+        unpack_into(memory.fd, file, packing, progress);
         return memory;
     } catch (const FileError& error) {
         throw FileError(fmt::format("{}: {}", file.path(), error.what()));
@@ -273,7 +273,7 @@ UnpackedFile unpack(const ByteSource& file, Packing packing) {
 std::vector<std::byte> unpack_head(const ByteSource& file, Packing packing, size_t n) {
     std::vector<std::byte> head;
     try {
-        decode(file, packing, [&](std::span<const std::byte> bytes) {
+        decode(file, packing, start_progress({}, {}), [&](std::span<const std::byte> bytes) {
             head.insert(head.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(std::min(bytes.size(), n - head.size())));
             return head.size() < n;
         });

@@ -2,6 +2,7 @@
 // Compressed files (gzip, bzip2, xz, zstd) made readable: unpacked once into the cache folder, else into memory.
 #pragma once
 #include "core/file.hpp"
+#include "core/progress.hpp"
 #include <memory>
 #include <span>
 #include <string>
@@ -29,8 +30,8 @@ struct UnpackedFile {
     ~UnpackedFile();
 };
 
-// Unpacks all of `file`. FileError when it is damaged or grows beyond any kernel's size.
-UnpackedFile unpack(const ByteSource& file, Packing packing);
+// Unpacks all of `file`, unless the cache folder has it. FileError when it is damaged or grows beyond any kernel's size.
+UnpackedFile unpack(const ByteSource& file, Packing packing, const ProgressMaker& progress = {});
 // The first n bytes of what is inside; fewer when there are not as many, none when it is damaged. Never throws on content.
 std::vector<std::byte> unpack_head(const ByteSource& file, Packing packing, size_t n);
 // Bytes of a section packed as one stream of zlib (gzip) or zstd, exactly `size` of them. FileError.

@@ -5,12 +5,14 @@
 #include "core/interrupt.hpp"
 #include <algorithm>
 #include <fmt/format.h>
+#include <memory>
 #include <unistd.h>
 
 namespace kcrash {
 namespace {
 
 constexpr auto between_draws = std::chrono::milliseconds(100);
+constexpr auto patience = std::chrono::milliseconds(1000);
 constexpr size_t bar_width = 30; // characters
 
 int talking_descriptor(const Session& session) {
@@ -26,13 +28,18 @@ void put(int descriptor, const std::string& text) {
 } // namespace
 
 Progress::Progress(const Session& session, std::string what)
-    : Progress(talking_descriptor(session), std::move(what), std::chrono::milliseconds(1000)) {}
+    : Progress(talking_descriptor(session), std::move(what), patience) {}
 
 Progress::Progress(int descriptor, std::string what, std::chrono::milliseconds delay)
     : descriptor_(descriptor), what_(std::move(what)), next_draw_((Clock::now() + delay).time_since_epoch().count()) {}
 
-Progress::~Progress() {
+Progress::~Progress() { hide(); }
+
+void Progress::hide() {
+    std::lock_guard guard(drawing_);
     if (width_ > 0) put(descriptor_, "\r" + std::string(width_, ' ') + "\r");
+    width_ = 0;
+    descriptor_ = -1;
 }
 
 void Progress::operator()(uint64_t done, uint64_t total) {
@@ -45,8 +52,22 @@ void Progress::operator()(uint64_t done, uint64_t total) {
     if (next_draw_.compare_exchange_strong(due, next)) draw(done, total); // one of the threads draws
 }
 
+ProgressMaker progress_of(const Session& session) {
+    return [&session](std::string_view what) -> ProgressStep {
+        return [bar = std::make_shared<Progress>(session, std::string(what))](uint64_t done, uint64_t total) { (*bar)(done, total); };
+    };
+}
+
+ProgressMaker progress_on_terminal() {
+    return [](std::string_view what) -> ProgressStep {
+        auto bar = std::make_shared<Progress>(isatty(STDERR_FILENO) ? STDERR_FILENO : -1, std::string(what), patience);
+        return [bar](uint64_t done, uint64_t total) { (*bar)(done, total); };
+    };
+}
+
 void Progress::draw(uint64_t done, uint64_t total) {
     std::lock_guard guard(drawing_);
+    if (descriptor_ < 0) return;
     std::string text = what_ + ": ";
     if (total == 0) text += fmt::format("{}", done);
     else {

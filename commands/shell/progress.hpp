@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A progress bar for what takes over a second.
 #pragma once
+#include "core/progress.hpp"
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -11,6 +12,11 @@ namespace kcrash {
 
 class Session;
 
+// The bars of a session, for what does not know it. The session must outlive them.
+ProgressMaker progress_of(const Session& session);
+// The same before there is a session.
+ProgressMaker progress_on_terminal();
+
 // Lives as long as the work. Give `std::ref(progress)` to a kernel walker as its callback (done, total): cheap and safe from
 // many threads. The bar stands on the standard error, if that is a terminal and the session talks, from the second second on,
 // and goes away with the object: be done with it before the results are reported.
@@ -18,6 +24,7 @@ class Progress {
 public:
     Progress(const Session& session, std::string what);
     Progress(int descriptor, std::string what, std::chrono::milliseconds delay); // descriptor -1: nowhere
+    void hide(); // nothing more is drawn: other output follows
     ~Progress();
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
@@ -29,7 +36,7 @@ private:
     using Clock = std::chrono::steady_clock;
     void draw(uint64_t done, uint64_t total);
 
-    const int descriptor_;
+    std::atomic<int> descriptor_;
     const std::string what_;
     std::atomic<Clock::rep> next_draw_;
     std::mutex drawing_;

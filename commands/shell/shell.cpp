@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
+#include <utility>
 
 namespace kcrash {
 namespace {
@@ -182,7 +183,10 @@ bool Shell::run_piped(const CommandLine& line) {
 
 bool Shell::run_to_file(const CommandLine& line) {
     const OutputFile file(line.target, line.redirection == Redirection::append);
-    return run_to(line.command, descriptor_sink(file.descriptor()), true);
+    const bool before = std::exchange(session_.output_in_file, true);
+    const bool ok = run_to(line.command, descriptor_sink(file.descriptor()), true);
+    session_.output_in_file = before;
+    return ok;
 }
 
 bool Shell::run_with_arguments(const CommandLine& line) {

@@ -3,6 +3,7 @@
 #include "commands/shell/start.hpp"
 #include "commands/banner.hpp"
 #include "commands/settings.hpp"
+#include "commands/shell/progress.hpp"
 #include "commands/shell/prompt.hpp"
 #include "commands/shell/rc_file.hpp"
 #include "commands/shell/shell.hpp"
@@ -46,6 +47,7 @@ std::unique_ptr<Target> open_target(Arguments& arguments) {
         if (arguments.target.vmlinux.empty()) throw UsageError("a dump is missing\n" + process_usage());
         throw UsageError(fmt::format("{} is a kernel; give its dump too: kcrash VMLINUX DUMP", arguments.target.vmlinux));
     }
+    if (!arguments.silent && !arguments.json) arguments.target.progress = progress_on_terminal();
     auto target = Target::open(arguments.target);
     for (const std::string& warning : target->warnings()) warn(fmt::format("warning: {}", warning));
     return target;
@@ -108,6 +110,7 @@ int run_session(Arguments arguments) {
     install_signals();
     auto target = open_target(arguments);
     Session session(std::move(target), standard_report(arguments.json));
+    session.target().set_progress(progress_of(session));
     Shell shell(session);
     apply_settings(session, arguments);
     if (arguments.mode == Mode::log) shell.execute("\\log");

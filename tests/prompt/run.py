@@ -6,6 +6,7 @@ import pathlib
 import pty
 import re
 import select
+import shutil
 import signal
 import struct
 import sys
@@ -201,6 +202,28 @@ class Suite:
         terminal.read_until("output: text")
         self.check(terminal.leave() == 0, "none of them failed")
 
+    def progress(self):
+        """Unpacking vmlinux.xz takes two seconds: with a cache folder of its own, a bar stands there meanwhile, and goes away."""
+        if not str(self.sample.vmlinux).endswith(".xz"):
+            return self.count.skip("vmlinux is not packed")
+        environment = dict(self.home.environment, XDG_CACHE_HOME=str(self.home.path / "empty-cache"))
+        words = [str(self.options.kcrash), *self.sample.arguments()]
+        terminal = Terminal(words, environment)
+        terminal.read_until("TASKS: ", 60)
+        begin = terminal.text[:terminal.text.index("kcrash ")]
+        self.check(re.search(r"\runpacking vmlinux.xz: \[#*  *\] +\d+ %", begin) is not None, "a bar while vmlinux.xz is unpacked", begin)
+        self.check(re.search(r"\r +\r$", begin) is not None, "which goes away", begin)
+        terminal.close()
+        shutil.rmtree(self.home.path / "empty-cache")
+        terminal = Terminal([*words, "-s"], environment)
+        terminal.read_until(PROMPT, 60)
+        self.check("unpacking" not in terminal.text, "and none with -s", terminal.text)
+        terminal.close()
+        shutil.rmtree(self.home.path / "empty-cache")
+        result = tool.run(self.options.kcrash, [*self.sample.arguments(), "-C", "set 1"], type("Empty", (), {"environment": environment}))
+        self.check("unpacking" not in result.stdout + result.stderr, "nor where there is no terminal", result.stderr)
+        shutil.rmtree(self.home.path / "empty-cache")
+
     def rc_file(self):
         rc = self.home.path / ".kcrashrc"
         rc.write_text("set print_max 77 > /dev/null\n")
@@ -233,7 +256,7 @@ def main():
         count.finish()
     suite = Suite(options, sample, count)
     for test in (suite.banner_and_exit, suite.failure_is_remembered, suite.completion, suite.history, suite.pager,
-                 suite.leaving_the_pager_early, suite.interrupt, suite.pipes_and_files, suite.rc_file):
+                 suite.leaving_the_pager_early, suite.interrupt, suite.pipes_and_files, suite.progress, suite.rc_file):
         try:
             test()
         except (TimeoutError, EOFError) as error:

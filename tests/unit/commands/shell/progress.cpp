@@ -30,6 +30,18 @@ TEST_CASE("progress: a bar that goes away again") {
           "\rkmem: slabs: [###############               ]  50 %\r" + std::string(51, ' ') + "\r");
 }
 
+TEST_CASE("progress: a bar that is hidden stays away, whoever still works") {
+    int ends[2];
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    Progress progress(ends[1], "stacks", std::chrono::milliseconds(0));
+    progress.hide();
+    progress(5, 10);
+    ::close(ends[1]);
+    char byte = 0;
+    CHECK(::read(ends[0], &byte, 1) == 0);
+    ::close(ends[0]);
+}
+
 TEST_CASE("progress: what is quick shows nothing") { CHECK(drawn(std::chrono::milliseconds(60000)) == ""); }
 
 TEST_CASE("progress: Ctrl-C ends the work") {
