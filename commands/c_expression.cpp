@@ -11,6 +11,7 @@
 #include <cctype>
 #include <charconv>
 #include <fmt/format.h>
+#include <utility>
 
 namespace kcrash {
 
@@ -117,22 +118,30 @@ private:
     }
 
     Object prefixed() {
+        const bool untyped_is_fine = std::exchange(untyped_is_fine_, false);
         switch (const char c = peek()) {
         case '*': ++at_; return dereference(unary());
         case '&':
             ++at_;
             if (peek() == '&') fail("unexpected \"&&\"");
+            untyped_is_fine_ = true;
             return address_of(unary());
         case '-': case '+': case '~': case '!':
             ++at_;
             if ((c == '-' || c == '+') && peek() == c) fail("a dump is not written to");
             return unary_operation(c, unary());
         case '(':
-            if (const Type* type = cast_type()) return converted(unary(), type);
+            if (const Type* type = cast_type()) {
+                untyped_is_fine_ = true;
+                return converted(unary(), type);
+            }
             break;
         default: break;
         }
-        return postfix(primary());
+        untyped_is_fine_ = untyped_is_fine;
+        const Object value = postfix(primary());
+        untyped_is_fine_ = false;
+        return value;
     }
 
     Object dereference(const Object& object) {
@@ -151,6 +160,7 @@ private:
         if (is_compound(type) && strip(type) != strip(object.type()) && !object.has_address())
             fail(fmt::format("a value cannot be cast to {}", type_name(type)));
         if (strip(type)->kind == TypeKind::floating) fail_full_c("floating point");
+        if (strip(object.type())->kind == TypeKind::void_type && object.has_address()) return Object(target_, type, object.address());
         return (is_compound(type) || strip(type)->kind == TypeKind::array ? object : decay(object)).cast(type);
     }
 
@@ -200,6 +210,7 @@ private:
         const char c = peek();
         if (c == '(') {
             ++at_;
+            untyped_is_fine_ = false;
             const Object value = ternary();
             expect(")");
             return value;
@@ -300,7 +311,8 @@ private:
         throw LookupError(fmt::format("no symbol \"{}\" in this kernel", name));
     }
 
-    // A symbol that no debug information describes: code has a type all the same, data must be cast through its address.
+    // A symbol that no debug information describes: code has a type all the same, data has one only in "(type)name"; "&name" is a
+    // pointer to void.
     Object untyped(std::string_view name, uint64_t address) {
         static const Type unknown_function = [] {
             Type type;
@@ -309,8 +321,10 @@ private:
             return type;
         }();
         if (target_.symbols().is_text(address)) return Object(target_, &unknown_function, address);
-        throw LookupError(fmt::format("the type of \"{}\" is not known; its address is 0x{:x}: cast it, as in *(unsigned long *)0x{:x}", name,
-                                      address, address));
+        static const Type unknown_data{};
+        if (untyped_is_fine_) return Object(target_, &unknown_data, address);
+        throw LookupError(fmt::format("the type of \"{}\" is not known; its address is 0x{:x}: cast it, as in (unsigned long){}", name,
+                                      address, name));
     }
 
     std::string_view text_;
@@ -319,6 +333,7 @@ private:
     const ExpressionContext& context_;
     size_t at_ = 0;
     unsigned depth_ = 0;
+    bool untyped_is_fine_ = false; // the next name stands under "&" or a cast
 };
 
 } // namespace

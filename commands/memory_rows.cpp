@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+// Rows of memory, and what could not be read between them.
 #include "commands/memory_rows.hpp"
-#include "commands/type_text.hpp"
 #include "core/interrupt.hpp"
 #include <algorithm>
 #include <fmt/format.h>
@@ -12,77 +12,65 @@ namespace {
 constexpr uint64_t row_bytes = 16;
 constexpr uint64_t piece = 4096; // a fault is looked for in steps of this: no page is smaller
 
-std::string word_text(const MemoryRows& rows, uint64_t value) {
-    const unsigned bits = rows.unit * 8;
-    switch (rows.base) {
-    case MemoryRows::Base::hex: return fmt::format("{:0{}x}", value, rows.unit * 2);
-    case MemoryRows::Base::decimal: {
-        constexpr int widths[] = {0, 3, 5, 0, 12, 0, 0, 0, 16};
-        return fmt::format("{:{}}", sign_extend(value, bits), widths[rows.unit]);
+// Of decimal numbers, as crash has it: characters.
+int decimal_width(unsigned unit, bool is_signed) {
+    switch (unit) {
+    case 1: return 3;
+    case 2: return 5;
+    case 4: return 12;
+    default: return is_signed ? 15 : 20;
     }
-    case MemoryRows::Base::unsigned_decimal: {
-        constexpr int widths[] = {0, 3, 5, 0, 12, 0, 0, 0, 20};
-        return fmt::format("{:{}}", value, widths[rows.unit]);
-    }
-    }
-    return {};
 }
+
+std::string word_text(const MemoryRows& rows, uint64_t value) {
+    switch (rows.base) {
+    case MemoryRows::Base::decimal: return fmt::format("{:>{}}", sign_extend(value, rows.unit * 8), decimal_width(rows.unit, true));
+    case MemoryRows::Base::unsigned_decimal: return fmt::format("{:>{}}", value, decimal_width(rows.unit, false));
+    case MemoryRows::Base::hex: break;
+    }
+    const std::string name = rows.name_of ? rows.name_of(value) : std::string();
+    return name.empty() ? fmt::format("{:0{}x}", value, rows.unit * 2) : fmt::format("{:<16}", name);
+}
+
+void print_unreadable(Report& report, uint64_t address, uint64_t bytes, Fault fault) {
+    report.record("unreadable", "{address:>16}:  ({reason}, {size} bytes)",
+                  {{"address", AddressValue{address}}, {"size", bytes}, {"reason", Missing{std::string(describe(fault))}}});
+}
+
+} // namespace
 
 std::string printable(std::span<const std::byte> bytes) {
     std::string text;
     for (const std::byte byte : bytes) {
         const auto c = static_cast<char>(byte);
-        text += c >= ' ' && c < 127 ? c : '.';
+        text += c >= ' ' && c <= '~' ? c : '.';
     }
     return text;
 }
 
-class Printer {
-public:
-    Printer(Report& report, const MemoryRows& rows) : report_(report), rows_(rows) {}
-
-    void row(uint64_t address, std::span<const std::byte> bytes) {
-        std::string line = fmt::format("{:>16x}:  ", address);
-        std::vector<Field> words;
-        size_t width = 0;
-        for (size_t at = 0; at < bytes.size(); at += rows_.unit) {
-            const auto part = bytes.subspan(at, rows_.unit);
-            const ByteOrder order = rows_.network_order && rows_.unit < 8 ? ByteOrder::big : rows_.order;
-            const uint64_t value = load_unsigned(part, order);
-            std::string text = rows_.name_of && rows_.unit == 8 ? rows_.name_of(value) : std::string();
-            text = text.empty() ? word_text(rows_, value) : fmt::format("{:<16}", text);
-            width = std::max(width, text.size() + 1);
-            line += text + " ";
-        }
-        if (rows_.ascii) {
-            const size_t missing = (row_bytes - bytes.size()) / rows_.unit;
-            line += std::string(missing * width, ' ') + "  " + printable(bytes);
-        }
-        std::string hex;
-        for (const std::byte byte : bytes) hex += fmt::format("{:02x}", static_cast<unsigned>(byte));
-        report_.record("memory", literal(line), {{"address", AddressValue{address}}, {"bytes", hex}, {"ascii", printable(bytes)}});
+void print_memory_row(Report& report, const MemoryRows& rows, uint64_t address, std::span<const std::byte> bytes) {
+    std::string values, list;
+    for (size_t at = 0; at < bytes.size(); at += rows.unit) {
+        const uint64_t value = load_unsigned(bytes.subspan(at, rows.unit), rows.order);
+        values += word_text(rows, value) + " ";
+        list += fmt::format("{}0x{:x}", list.empty() ? "" : " ", value);
     }
-
-    void unreadable(uint64_t address, uint64_t bytes, Fault fault) {
-        report_.record("memory", literal(fmt::format("{:>16x}:  ", address)) + "({reason}, {size} bytes)",
-                       {{"address", AddressValue{address}}, {"size", bytes}, {"reason", Missing{std::string(describe(fault))}}});
+    std::string layout = "{address:>16}:  {text}";
+    if (rows.ascii && rows.base == MemoryRows::Base::hex && !rows.name_of) {
+        values.resize(std::max<size_t>(values.size(), row_bytes / rows.unit * (rows.unit * 2 + 1)), ' ');
+        layout += "  {ascii}";
     }
-
-private:
-    Report& report_;
-    const MemoryRows& rows_;
-};
-
-} // namespace
+    report.record("memory", layout,
+                  {{"address", AddressValue{address}}, {"size", uint64_t{rows.unit}}, {"values", list}, {"text", values}, {"ascii", printable(bytes)}});
+}
 
 Fault print_memory(Report& report, const MemoryRows& rows, uint64_t address, uint64_t count) {
-    Printer printer(report, rows);
     const uint64_t total = count * rows.unit;
     uint64_t bad_begin = 0, bad_bytes = 0;
     Fault bad = Fault::none;
     bool any = false;
     const auto say_bad = [&] {
-        if (bad_bytes) printer.unreadable(bad_begin, bad_bytes, bad);
+        if (bad_bytes) print_unreadable(report, bad_begin, bad_bytes, bad);
         bad_bytes = 0;
     };
     for (uint64_t done = 0; done < total;) {
@@ -95,7 +83,7 @@ Fault print_memory(Report& report, const MemoryRows& rows, uint64_t address, uin
         if (fault == Fault::none) {
             say_bad();
             any = true;
-            printer.row(at, into);
+            print_memory_row(report, rows, at, into);
             done += n;
             continue;
         }

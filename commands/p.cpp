@@ -93,7 +93,7 @@ private:
         tree.name = number;
         // crash breaks the line before what is no plain value and no struct: functions, arrays.
         const bool broken = !lead.empty() && (tree.is_array || strip(object.type())->kind == TypeKind::function);
-        const std::string prefix = fmt::format("{}{} = {}{}", lead, number, broken ? "\n " : "", value_prefix(object));
+        const std::string prefix = fmt::format("{}{} = {}{}", lead, number, broken && !session_.settings.print_array ? "\n " : "", value_prefix(object));
         report_.value(tree, prefix);
     }
 

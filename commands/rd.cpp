@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // rd: memory as numbers, text or symbols.
+#include "commands/memory_rows.hpp"
 #include "commands/session.hpp"
 #include "commands/task_space.hpp"
 #include "core/error.hpp"
@@ -17,91 +18,29 @@ namespace {
 
 using Read = std::function<void(uint64_t address, std::span<std::byte> into)>;
 
-enum class Style { hex, signed_decimal, unsigned_decimal, symbols };
-
 // What one rd command shows, and where it reads.
 struct Plan {
     uint64_t address = 0, count = 0;
-    unsigned size = 8; // bytes of a value
-    Style style = Style::hex;
-    bool ascii = true, swap = false;
-    ByteOrder order = ByteOrder::little;
+    MemoryRows rows;
     Read read;
-    std::shared_ptr<const SlabAllocator> slabs; // -S and -SS
-    bool slab_addresses = false;                // -SS
 };
 
-std::string printable(std::span<const std::byte> bytes) {
-    std::string text;
-    for (const std::byte b : bytes) {
-        const char c = static_cast<char>(b);
-        text += c >= ' ' && c <= '~' ? c : '.';
-    }
-    return text;
-}
-
-int decimal_width(unsigned size, bool is_signed) {
-    switch (size) {
-    case 1: return 3;
-    case 2: return 5;
-    case 4: return 12;
-    default: return is_signed ? 15 : 20;
-    }
-}
-
-std::string show(const Session& session, const Plan& plan, uint64_t value) {
-    const unsigned digits = plan.size * 2;
-    switch (plan.style) {
-    case Style::signed_decimal: return fmt::format("{:>{}}", sign_extend(value, plan.size * 8), decimal_width(plan.size, true));
-    case Style::unsigned_decimal: return fmt::format("{:>{}}", value, decimal_width(plan.size, false));
-    case Style::symbols:
-        if (const std::string text = session.target().symbols().describe(value); !text.empty()) return fmt::format("{:<16}", text);
-        if (const std::string cache = plan.slabs ? slab_cache_name(*plan.slabs, value) : std::string{}; !cache.empty())
-            return fmt::format("{:<16}", plan.slab_addresses ? fmt::format("[{:x}:{}]", value, cache) : fmt::format("[{}]", cache));
-        break;
-    case Style::hex: break;
-    }
-    return fmt::format("{:0{}x}", value, digits);
-}
-
-uint64_t value_of(const Plan& plan, std::span<const std::byte> bytes) {
-    const ByteOrder order = plan.swap ? ByteOrder::big : plan.order;
-    return load_unsigned(bytes, order);
-}
-
-void say_line(Session& session, const Plan& plan, uint64_t address, std::span<const std::byte> bytes) {
-    std::string values, list;
-    for (size_t at = 0; at < bytes.size(); at += plan.size) {
-        const uint64_t value = value_of(plan, bytes.subspan(at, plan.size));
-        values += show(session, plan, value) + " ";
-        list += fmt::format("{}0x{:x}", list.empty() ? "" : " ", value);
-    }
-    std::string layout = "{address:>16}:  {text}";
-    if (plan.ascii && plan.style == Style::hex) {
-        const size_t full = 16 / plan.size * (plan.size * 2 + 1);
-        values.resize(std::max(values.size(), full), ' ');
-        layout += "  {ascii}";
-    }
-    session.report().record("memory", layout,
-                            {{"address", AddressValue{address}}, {"size", uint64_t{plan.size}}, {"values", list},
-                             {"text", values}, {"ascii", printable(bytes)}});
-}
-
 void show_memory(Session& session, const Plan& plan) {
+    const unsigned unit = plan.rows.unit;
     uint64_t address = plan.address, left = plan.count;
     std::byte buffer[16];
     while (left) {
         check_interrupt();
-        const uint64_t here = std::min<uint64_t>(left, 16 / plan.size);
+        const uint64_t here = std::min<uint64_t>(left, 16 / unit);
         uint64_t whole = 0; // values of this line that could be read
         try {
-            for (; whole < here; ++whole) plan.read(address + whole * plan.size, std::span(buffer + whole * plan.size, plan.size));
+            for (; whole < here; ++whole) plan.read(address + whole * unit, std::span(buffer + whole * unit, unit));
         } catch (const Error&) {
-            if (whole) say_line(session, plan, address, std::span(buffer, whole * plan.size));
+            if (whole) print_memory_row(session.report(), plan.rows, address, std::span(buffer, whole * unit));
             throw;
         }
-        say_line(session, plan, address, std::span(buffer, here * plan.size));
-        address += here * plan.size;
+        print_memory_row(session.report(), plan.rows, address, std::span(buffer, here * unit));
+        address += here * unit;
         left -= here;
     }
 }
@@ -130,8 +69,7 @@ void show_text(Session& session, const Plan& plan, bool counted) {
                 end = true;
                 break;
             }
-            const char c = static_cast<char>(byte);
-            line += c >= ' ' && c <= '~' ? c : '.';
+            line += printable(std::span(&byte, 1));
             --left;
         }
         say();
@@ -178,28 +116,38 @@ Read reader(Session& session, const Invocation& invocation, uint64_t address) {
     return [&target](uint64_t at, std::span<std::byte> into) { target.kernel().read(VirtualAddress{at}, into); };
 }
 
-void choose_style(const Invocation& invocation, const Target& target, Plan& plan) {
-    plan.size = target.arch().word_size;
+// -s, -S, -SS: a word as a symbol, or as the slab cache that its object is of.
+std::function<std::string(uint64_t)> names(const Target& target, bool caches, bool addresses) {
+    const auto slabs = caches ? std::make_shared<const SlabAllocator>(target) : nullptr;
+    return [&target, slabs, addresses](uint64_t value) {
+        if (const std::string text = target.symbols().describe(value); !text.empty()) return text;
+        const std::string cache = slabs ? slab_cache_name(*slabs, value) : std::string();
+        if (cache.empty()) return cache;
+        return addresses ? fmt::format("[{:x}:{}]", value, cache) : fmt::format("[{}]", cache);
+    };
+}
+
+void choose_style(const Invocation& invocation, const Target& target, MemoryRows& rows) {
+    rows.unit = target.arch().word_size;
     for (const auto& [letters, bytes] : {std::pair{"8", 1u}, {"16", 2u}, {"32", 4u}, {"64", 8u}})
-        if (invocation.has(letters)) plan.size = bytes;
-    if (invocation.has("d")) plan.style = Style::signed_decimal;
-    if (invocation.has("D")) plan.style = Style::unsigned_decimal;
-    if (invocation.has("s") || invocation.has("S") || invocation.has("SS")) {
-        plan.style = Style::symbols;
-        plan.slab_addresses = invocation.has("SS");
-        if (plan.slab_addresses || invocation.has("S")) plan.slabs = std::make_shared<SlabAllocator>(target);
-        plan.size = target.arch().word_size;
+        if (invocation.has(letters)) rows.unit = bytes;
+    if (invocation.has("d")) rows.base = MemoryRows::Base::decimal;
+    if (invocation.has("D")) rows.base = MemoryRows::Base::unsigned_decimal;
+    const bool addresses = invocation.has("SS"), caches = addresses || invocation.has("S");
+    if (caches || invocation.has("s")) {
+        rows.base = MemoryRows::Base::hex;
+        rows.name_of = names(target, caches, addresses);
+        rows.unit = target.arch().word_size;
     }
-    plan.ascii = !invocation.has("x");
-    plan.order = target.arch().order;
-    plan.swap = invocation.has("N");
-    if (plan.swap && (plan.size == 8 || plan.size == 1)) throw UsageError("-N is for 16-bit and 32-bit values: add -16 or -32");
+    rows.ascii = !invocation.has("x");
+    rows.order = invocation.has("N") ? ByteOrder::big : target.arch().order;
+    if (invocation.has("N") && (rows.unit == 8 || rows.unit == 1)) throw UsageError("-N is for 16-bit and 32-bit values: add -16 or -32");
 }
 
 void run(Session& session, const Invocation& invocation) {
     if (invocation.operands.empty()) throw UsageError("no address given: rd address | symbol [count]");
     Plan plan;
-    choose_style(invocation, session.target(), plan);
+    choose_style(invocation, session.target(), plan.rows);
     plan.address = session.address(invocation.operands[0]);
     if (auto offset = invocation.value("o")) plan.address += session.number(*offset);
     const bool counted = invocation.operands.size() > 1;
@@ -209,10 +157,10 @@ void run(Session& session, const Invocation& invocation) {
     if (auto end = invocation.value("e")) {
         const uint64_t last = session.address(*end);
         if (last <= plan.address) throw UsageError(fmt::format("invalid ending address: {:x}: it is not above {:x}", last, plan.address));
-        plan.count = (last - plan.address) / (bytes ? 1 : plan.size);
+        plan.count = (last - plan.address) / (bytes ? 1 : plan.rows.unit);
     }
     if (plan.count > UINT64_MAX / 8 || static_cast<int64_t>(plan.count) < 0) throw UsageError(fmt::format("invalid count: {}", invocation.operands[1]));
-    if (invocation.has("R") && plan.count) plan.address -= (plan.count - 1) * (bytes ? 1 : plan.size);
+    if (invocation.has("R") && plan.count) plan.address -= (plan.count - 1) * (bytes ? 1 : plan.rows.unit);
     plan.read = reader(session, invocation, plan.address);
     if (file) copy_to_file(session, plan, *file);
     else if (invocation.has("a")) show_text(session, plan, counted || invocation.has("e"));

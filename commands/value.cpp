@@ -112,6 +112,7 @@ private:
             return;
         }
         tree.is_array = true;
+        tree.is_tall = format_.print_array;
         const uint64_t shown = std::min<uint64_t>(type.count, format_.print_max);
         for (uint64_t i = 0; i < shown; ++i)
             tree.children.push_back(build(element, part(place, i * size, size), 0, 0, depth + 1));
@@ -240,7 +241,7 @@ private:
 } // namespace
 
 ValueFormat value_format(const Session& session) {
-    return {session.settings.radix, session.settings.print_max, session.settings.null_stop, true};
+    return {session.settings.radix, session.settings.print_max, session.settings.null_stop, true, session.settings.print_array};
 }
 
 ValueTree value_tree(const Object& object, const ValueFormat& format) {

@@ -13,6 +13,7 @@ struct ValueFormat {
     unsigned print_max = 256;  // elements of an array, characters of a string
     bool null_stop = false;    // strings end at their first NUL
     bool symbols = true;       // pointers with <symbol+offset>
+    bool print_array = false;  // each element of an array on a line of its own
 };
 ValueFormat value_format(const Session& session);
 

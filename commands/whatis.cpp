@@ -59,6 +59,7 @@ void list_types(Session& session, const Invocation& invocation) {
         source->each([&](const Type& type) {
             check_interrupt();
             if (type.size < range.least || type.size > range.most) return true;
+            if (type.kind == TypeKind::typedef_type && !strip(&type)->name.empty()) return true; // listed by its tag
             if (is_compound(&type) && (member.empty() || mentions(*strip(&type), member, 0))) found.emplace(type.size, std::string(type.name));
             return true;
         });

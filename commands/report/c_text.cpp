@@ -10,6 +10,8 @@
 //         }},
 //       bits = {1, 0 <repeats 15 times>}
 //     }
+//
+// A tall array ("set print_array on") has each element on a line, two deeper than its braces.
 #include "commands/report/render.hpp"
 #include "commands/report/report.hpp"
 #include <fmt/format.h>
@@ -32,12 +34,32 @@ void render_members(std::string& out, const ValueTree& tree, unsigned indent) {
     out += "}";
 }
 
-void render_elements(std::string& out, const ValueTree& tree, unsigned indent) {
+bool is_dots(const ValueTree& element) { return element.children.empty() && element.text == "..."; }
+
+void render_tall(std::string& out, const ValueTree& tree, unsigned indent) {
     out += "{";
     for (size_t i = 0; i < tree.children.size(); ++i) {
         const ValueTree& child = tree.children[i];
-        const bool dots = child.children.empty() && child.text == "...";
-        if (i > 0 && !dots) out += ", ";
+        if (is_dots(child)) {
+            out += "..."; // behind the last element
+            continue;
+        }
+        out += i > 0 ? ",\n" : "\n";
+        out.append(indent + 2, ' ');
+        render(out, child, indent + 2);
+        if (child.repeats > 1) out += fmt::format(" <repeats {} times>", child.repeats);
+    }
+    out += "\n";
+    out.append(indent, ' ');
+    out += "}";
+}
+
+void render_elements(std::string& out, const ValueTree& tree, unsigned indent) {
+    if (tree.is_tall) return render_tall(out, tree, indent);
+    out += "{";
+    for (size_t i = 0; i < tree.children.size(); ++i) {
+        const ValueTree& child = tree.children[i];
+        if (i > 0 && !is_dots(child)) out += ", ";
         render(out, child, indent + 2);
         if (child.repeats > 1) out += fmt::format(" <repeats {} times>", child.repeats);
     }

@@ -32,6 +32,7 @@ struct ValueTree {
     std::string text = {};                // leaves: how C prints it: "0xffff888004a31000", "\"init\\000\"", "PG_slab"
     std::vector<ValueTree> children = {}; // struct members or array elements
     bool is_array = false;
+    bool is_tall = false; // an array: text has a line for each element
     bool is_union = false;
     uint64_t repeats = 1; // array element that stands this many times
 };

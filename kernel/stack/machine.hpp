@@ -29,6 +29,7 @@ public:
 private:
     friend class TaskWorld;
     std::optional<StackStart> sleeping_start(const Task& task) const;
+    std::string describe_no_start(uint64_t sp) const; // where the user said that the stack begins
     std::optional<StackStart> active_start(const StackWorld& world, const Task& task) const;
 
     const Target& target_;

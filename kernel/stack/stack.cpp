@@ -3,6 +3,7 @@
 #include "kernel/stack/stack.hpp"
 #include "kernel/stack/machine.hpp"
 #include "kernel/stack/task_world.hpp"
+#include "kernel/word.hpp"
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -66,6 +67,13 @@ std::optional<StackRange> Unwinder::process_stack(const Task& task) const {
     return StackRange{*task.stack, *task.stack + stack_size_, "", task.cpu.value_or(0)};
 }
 
+std::string Unwinder::describe_no_start(uint64_t sp) const {
+    uint64_t value = 0;
+    const Fault fault = try_word(target_, sp, value);
+    if (fault != Fault::none) return fmt::format("the stack at 0x{:x} cannot be read: {}", sp, describe(fault));
+    return fmt::format("0x{:x} at 0x{:x} is no return address: -S wants the address of one, as bt -t lists them, or -I beside it", value, sp);
+}
+
 Stack Unwinder::unwind(const Task& task, const StackOptions& options) const {
     const TaskWorld world(*this, target_, task, options);
     const auto start = start_of(task, options);
@@ -80,6 +88,10 @@ Stack Unwinder::unwind(const Task& task, const StackOptions& options) const {
     }
     Stack stack;
     stack.end = StackEnd::not_recovered;
+    if (options.sp) {
+        stack.message = describe_no_start(*options.sp);
+        return stack;
+    }
     stack.active_without_registers = task.active;
     if (!task.active)
         stack.message = task.stack && *task.stack == 0 ? "the task has no stack any more"

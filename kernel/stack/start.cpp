@@ -154,7 +154,7 @@ std::optional<StackStart> Unwinder::start_of(const Task& task, const StackOption
     start->is_return_address = !options.ip;
     if (options.ip) return start;
     uint64_t value = 0; // a return address lies where the user says
-    if (try_word(target_, *options.sp, value) != Fault::none) return std::nullopt;
+    if (try_word(target_, *options.sp, value) != Fault::none || !target_.symbols().is_text(value)) return std::nullopt;
     start->registers.set(arch.pc, value);
     start->registers.set(arch.sp, *options.sp + arch.word_size);
     return start;

@@ -49,7 +49,7 @@ struct Fixture {
             kernel.put(nodes + 24 * i + 12, 8 + i, 4);
             kernel.put(nodes + 24 * i + 16, name);
         }
-        kernel.put(head, nodes), kernel.put(counter, 0xfffffff0);
+        kernel.put(head, nodes), kernel.put(counter, 0xfffffff0), kernel.put(counter + 8, 77);
         kernel.put_text(name, "a name");
         target = kernel.open();
         values.push_back(Object::of_integer(*target, &target->types().require("int"), 41));
@@ -80,6 +80,13 @@ TEST_CASE_FIXTURE(Fixture, "p: members, pointers, arrays") {
     CHECK(show("head->name[2]") == "110 'n'");
     CHECK(show("nodes[0].value@1") == "{-5}");
     CHECK(show("&head->next->value") == "(int *) 0xffffffff81004020 <nodes+32>");
+}
+
+TEST_CASE_FIXTURE(Fixture, "p: a symbol of unknown type is worth something under a cast or an ampersand") {
+    CHECK(show("(unsigned long)secret") == "77");
+    CHECK(show("(int)secret + 1") == "78");
+    CHECK(show("*(int *)&secret") == "77");
+    CHECK(show("&secret") == "(void *) 0xffffffff81004110 <secret>");
 }
 
 TEST_CASE_FIXTURE(Fixture, "p: casts and sizeof") {
@@ -146,7 +153,9 @@ TEST_CASE_FIXTURE(Fixture, "p: messages say what is wrong, and what needs more t
     CHECK(error("&head->low") == "a bit-field has no address");
     CHECK(error("5@2") == "invalid expression: 5@2: only what is in memory can be extended with \"@\"");
     CHECK(error("2.5").starts_with("floating point in \"2.5\""));
-    CHECK(error("secret").starts_with("the type of \"secret\" is not known; its address is 0xffffffff81004110"));
+    CHECK(error("secret") == "the type of \"secret\" is not known; its address is 0xffffffff81004110: cast it, as in (unsigned long)secret");
+    CHECK(error("secret + 1") == error("secret"));
+    CHECK(error("(unsigned long)(secret)") == error("secret"));
     CHECK(error("*(int *)8") == "int: kernel virtual address 0x8: no mapping in the page tables");
     CHECK(error(std::string(5000, '(')) == fixtures::error_of([] { throw UsageError("invalid expression: " + std::string(5000, '(') + ": nested too deeply"); }));
 }

@@ -138,3 +138,44 @@ TEST_CASE_FIXTURE(Fixture, "value: a member on an excluded page says so, the oth
     CHECK(shown.find("y = <page left out of the ELF dump: excluded, or all zeroes>") != std::string::npos);
     CHECK(shown.find("= 0") == std::string::npos);
 }
+
+// gdb 13, "set print array on", for the same shapes in a C program.
+TEST_CASE("value: with print_array each element of an array stands on its own line") {
+    const auto leaf = [](std::string shown) { return ValueTree{.text = std::move(shown)}; };
+    const auto tall = [](std::string name, std::vector<ValueTree> elements) {
+        return ValueTree{.name = std::move(name), .children = std::move(elements), .is_array = true, .is_tall = true};
+    };
+    ValueTree pair{.children = {leaf("1"), tall("b", {leaf("2"), leaf("3")})}};
+    pair.children[0].name = "a";
+    const ValueTree whole{.children = {tall("x", {leaf("1"), leaf("2"), leaf("0"), leaf("...")}), tall("y", {pair, pair}),
+                                       tall("z", {tall("", {leaf("4"), leaf("5")})})}};
+    CHECK(render_c(whole) == R"({
+  x = {
+    1,
+    2,
+    0...
+  },
+  y = {
+    {
+      a = 1,
+      b = {
+        2,
+        3
+      }
+    },
+    {
+      a = 1,
+      b = {
+        2,
+        3
+      }
+    }
+  },
+  z = {
+    {
+      4,
+      5
+    }
+  }
+})");
+}
