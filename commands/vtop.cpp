@@ -84,7 +84,7 @@ void say_vma(Session& session, const Space& space, uint64_t address) {
     if (!vma) return;
     session.report().text("", true);
     session.report().text("      VMA           START       END     FLAGS FILE", true);
-    session.report().record("vma", "{vma:>16} {start:>10} {end:>10} {flags} {file}",
+    session.report().record("vma", "{vma:>16} {start:>10} {end:>10} {flags:>6} {file}",
                             {{"vma", AddressValue{vma->address}}, {"start", AddressValue{vma->begin}}, {"end", AddressValue{vma->end}},
                              {"flags", HexValue{vma->flags}}, {"file", file_name(target, vma->file)}});
 }
