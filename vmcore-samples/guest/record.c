@@ -1,6 +1,6 @@
 // record: writes down what the guest says of itself, then lets it die.
 //
-//     record DEVICE sysrq|irq|nmi
+//     record DEVICE sysrq|irq|nmi|break
 //
 // The truth goes to DEVICE (a raw disk) as a ustar archive, written around the page cache so that writing moves as
 // little as it can. Order matters: what stands still comes first (kallsyms, modules, sysctls), with a first copy of
@@ -236,9 +236,9 @@ _Noreturn static void die(const char *how)
     if (!strcmp(how, "sysrq"))
         sysrq('c');
     static char block[1 << 20];
-    int console = open("/dev/ttyS1", O_WRONLY), zero = open("/dev/zero", O_RDONLY);
+    int console = open("/dev/second", O_WRONLY), zero = open("/dev/zero", O_RDONLY);
     if (write(console, "ready to die\n", 13) != 13)
-        perror("/dev/ttyS1");
+        perror("/dev/second");
     for (;;)
         if (read(zero, block, sizeof block) < 0)
             _exit(1);
@@ -247,7 +247,7 @@ _Noreturn static void die(const char *how)
 int main(int count, char **args)
 {
     if (count != 3) {
-        fprintf(stderr, "usage: record DEVICE sysrq|irq|nmi\n");
+        fprintf(stderr, "usage: record DEVICE sysrq|irq|nmi|break\n");
         return 2;
     }
     cpu_set_t first;

@@ -114,7 +114,11 @@ static void vfork_wait(void)
 {
     if (vfork() == 0) {
         for (;;)
+#ifdef SYS_pause
             syscall(SYS_pause);
+#else
+            syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0); // newer architectures have no pause
+#endif
     }
 }
 

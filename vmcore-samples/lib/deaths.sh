@@ -1,14 +1,14 @@
-# The deaths: by a process into the crash kernel, in an interrupt into the crash kernel, by an NMI without one.
+# The deaths: by a process into the crash kernel, in an interrupt into the crash kernel, from outside without one.
 
-# die_of_sysrq: kdump/, every encoding. 5-level paging.
+# die_of_sysrq: kdump/, every encoding.
 die_of_sysrq() {
-    die_into_crash_kernel kdump max sysrq "$kdump_append" "${encodings[@]}"
+    die_into_crash_kernel kdump "$cpu_of_process" sysrq "$kdump_append" "${encodings[@]}"
 }
 
 # die_in_interrupt: irq/, one dump. A break on the serial line and the letter c: the kernel panics in the interrupt
-# that reads the letter, on CPU 2, over spin_kernel. 4-level paging.
+# that reads the letter, on CPU 2, over spin_kernel.
 die_in_interrupt() {
-    die_into_crash_kernel irq max,la57=off irq "" "${encodings[0]}"
+    die_into_crash_kernel irq "$cpu_of_others" irq "" "${encodings[0]}"
 }
 
 # die_into_crash_kernel FOLDER CPU WAY COMMAND-LINE ENCODING...
@@ -47,15 +47,18 @@ take_dumps() {
     cp "$disks/second.txt" "$target/capture.txt"
 }
 
-# die_of_nmi: qemu/, dumped by QEMU from outside. 4-level paging.
-die_of_nmi() {
+# die_from_outside: qemu/, dumped by QEMU. An NMI kills the guest where the machine has one, else a break and the letter c.
+die_from_outside() {
     local disks=$work/qemu target=$tmp/qemu
     say "qemu: the boot"
     make_disks "$disks"
     mkdir -p "$target"
-    start_qemu "$disks" max,la57=off nmi "$qemu_append"
+    start_qemu "$disks" "$cpu_of_others" "$outside_death" "$qemu_append"
     wait_for "$disks/second.txt" 'ready to die' 600 || die "the guest ended too early; see $disks/console.txt"
-    qmp '{"execute":"inject-nmi"}'
+    case $outside_death in
+    nmi) qmp '{"execute":"inject-nmi"}' ;;
+    break) send_break "$disks" ;;
+    esac
     wait_for "$disks/console.txt" 'end Kernel panic' 120 || die "the guest ended; see $disks/console.txt"
     qmp '{"execute":"stop"}'
     qmp '{"execute":"dump-guest-memory","arguments":{"paging":false,"protocol":"file:'"$target/dump.elf"'"}}'

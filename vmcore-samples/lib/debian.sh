@@ -41,7 +41,7 @@ build_sample() {
     guest_initramfs "$work/image" "$version"
     capture_initramfs "$work/image" "$version"
     die_of_sysrq
-    die_of_nmi
+    die_from_outside
     die_in_interrupt
     keep_modules "$version"
 }

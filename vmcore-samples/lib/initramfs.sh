@@ -1,20 +1,41 @@
 # The initramfs of the guest and of its crash kernel, and the two programs of the guest.
 
 compile_guest() {
-    local folder=$1
-    gcc -O1 -g -Wall -Wextra -static -pthread -o "$folder/crowd" "$here"/guest/{crowd,waiting,memory,odd}.c
-    gcc -O1 -g -Wall -Wextra -static -o "$folder/record" "$here"/guest/{record,archive}.c
+    local folder=$1 compiler=${compiler_prefix}gcc
+    "$compiler" -O1 -g -Wall -Wextra -static -pthread -o "$folder/crowd" "$here"/guest/{crowd,waiting,memory,odd}.c
+    "$compiler" -O1 -g -Wall -Wextra -static -o "$folder/record" "$here"/guest/{record,archive}.c
+}
+
+# Sets programs_folder: where the guest's programs and their libraries are. This machine's own, or those of packages.
+find_programs() {
+    programs_folder=
+    [ "$arch" != "$(dpkg --print-architecture)" ] || return 0
+    programs_folder=$work/programs
+    [ ! -e "$programs_folder" ] || return 0
+    # shellcheck disable=SC2046
+    unpack_programs "$programs_folder" $(with_libraries busybox-static kexec-tools makedumpfile)
 }
 
 # add_program ROOT PROGRAM: with the libraries it is linked to.
 add_program() {
-    local root=$1 program=$2 library
+    local root=$1 program=$programs_folder$2 library libraries place
     mkdir -p "$root/bin"
     cp -L "$program" "$root/bin/"
-    for library in $(ldd "$program" | grep -o '/[^ ]*'); do
-        mkdir -p "$root${library%/*}"
-        cp -L "$library" "$root$library"
+    libraries=$(needed_libraries "$programs_folder" "$program")
+    for library in $libraries; do
+        place=${library#"$programs_folder"}
+        mkdir -p "$root${place%/*}"
+        cp -L "$library" "$root$place"
     done
+    add_loader "$root" "$program"
+}
+
+# The loader lies where the program asks for it.
+add_loader() {
+    local root=$1 loader
+    loader=$(readelf -lW "$2" | sed -n 's/.*interpreter: \(.*\)]$/\1/p')
+    mkdir -p "$root${loader%/*}"
+    [ -e "$root$loader" ] || cp -L "$programs_folder$loader" "$root$loader"
 }
 
 # add_modules ROOT FROM VERSION LIST: the modules that the LIST file names, and those they need, unpacked, for modprobe.
@@ -41,15 +62,20 @@ pack() {
     (cd "$1" && find . | cpio -o -H newc --quiet | gzip -1) > "$2"
 }
 
+add_busybox() {
+    find_programs
+    cp "$programs_folder/bin/busybox" "$1/bin/busybox" 2>/dev/null || cp "$programs_folder/usr/bin/busybox" "$1/bin/busybox"
+}
+
 # guest_initramfs FROM VERSION: $work/guest.gz. The crash kernel's parts are on the guest's disk.
 guest_initramfs() {
     local root=$work/guest-root
     mkdir -p "$root/bin" "$root/etc"
-    cp "$(command -v busybox)" "$root/bin/busybox"
+    add_busybox "$root"
     cp "$here/guest/init" "$root/init"
     compile_guest "$root/bin"
     add_program "$root" /sbin/kexec
-    printf '%s\n' "${guest_modules[@]}" > "$work/guest-modules"
+    printf '%s\n' "${guest_modules[@]}" $(machine_modules) > "$work/guest-modules"
     add_modules "$root" "$1" "$2" "$work/guest-modules"
     pack "$root" "$work/guest.gz"
 }
@@ -58,11 +84,11 @@ guest_initramfs() {
 capture_initramfs() {
     local root=$work/capture-root
     mkdir -p "$root/bin" "$root/etc"
-    cp "$(command -v busybox)" "$root/bin/busybox"
+    add_busybox "$root"
     cp "$here/guest/capture-init" "$root/init"
     add_program "$root" /usr/bin/makedumpfile
-    newer_makedumpfile "$root/new"
-    printf '%s\n' "${capture_modules[@]}" > "$work/capture-modules"
+    ! printf '%s\n' "${encodings[@]}" | grep -q ' NEW ' || newer_makedumpfile "$root/new"
+    printf '%s\n' $(machine_modules) "${capture_modules[@]}" > "$work/capture-modules"
     add_modules "$root" "$1" "$2" "$work/capture-modules"
     pack "$root" "$work/capture.gz"
 }

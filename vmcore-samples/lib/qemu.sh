@@ -17,18 +17,18 @@ make_disks() {
     mkfifo "$disks/line.in" "$disks/line.out"
 }
 
-# Each CPU is a socket: the old MP table, which a kernel without ACPI reads, lists one CPU of each.
 # start_qemu DISKS CPU WAY COMMAND-LINE: as the coprocess QEMU, which speaks QMP on its standard streams.
 # The console is the first serial port, over two fifos: console.txt gets what the guest says, descriptor 7 types.
 start_qemu() {
     local disks=$1 cpu=$2 way=$3 append=$4 letter command
-    command=(timeout --kill-after=10 "${boot_seconds:-900}" qemu-system-x86_64
-        -accel tcg,thread=multi -cpu "$cpu" -m "$guest_memory" -smp 4,sockets=4 -display none -no-reboot -qmp stdio
+    command=(timeout --kill-after=10 "${boot_seconds:-900}" "$qemu_program" "${machine_options[@]}"
+        -accel tcg,thread=multi -cpu "$cpu" -m "$guest_memory" -display none -no-reboot -qmp stdio
         -kernel "$work/vmlinuz" -initrd "$work/guest.gz"
-        -append "console=ttyS0 loglevel=8 log_buf_len=${log_size:-4M} panic=0 sample=$way $append"
+        -append "console=$console second=$second_port loglevel=8 log_buf_len=${log_size:-4M} panic=0 sample=$way $append"
         -chardev "pipe,id=console,path=$disks/line" -serial chardev:console
-        -serial "file:$disks/second.txt"
-        -device vmcoreinfo -nic user,model=virtio-net-pci,restrict=on)
+        -nic "user,model=$nic,restrict=on")
+    # shellcheck disable=SC2207
+    command+=($(second_port_options "$disks/second.txt"))
     for letter in a b c d; do
         command+=(-drive "file=$disks/$letter.img,format=raw,if=virtio,cache=unsafe")
     done

@@ -13,15 +13,15 @@ build_kernel() {
     tree=$work/source/$source_package
     export KBUILD_BUILD_USER=kcrash KBUILD_BUILD_HOST=sample KBUILD_BUILD_TIMESTAMP='Mon Jan  1 00:00:00 UTC 2024'
     kernel_make() {
-        make -s -C "$tree" "$@"
+        make -s -C "$tree" ARCH="$kernel_arch" CROSS_COMPILE="$compiler_prefix" "$@"
     }
     kernel_make KCONFIG_ALLCONFIG="$config" allnoconfig > /dev/null
     all_wanted "$config" "$tree/.config"
-    kernel_make -j"$(nproc)" bzImage modules > "$work/build.log" 2>&1 || die "the build failed; see $work/build.log"
+    kernel_make -j"$(nproc)" "$kernel_image" modules > "$work/build.log" 2>&1 || die "the build failed; see $work/build.log"
     kernel_make INSTALL_MOD_PATH="$work/image" modules_install > /dev/null
-    cp "$tree/arch/x86/boot/bzImage" "$work/vmlinuz"
+    cp "$tree/$kernel_boot" "$work/vmlinuz"
     # The relocations were for the boot loader's sake and are as big as what they relocate.
-    objcopy -w -R '.rela*' "$tree/vmlinux" "$tmp/vmlinux"
+    "${compiler_prefix}objcopy" -w -R '.rela*' "$tree/vmlinux" "$tmp/vmlinux"
     name_sources "$tree" "$tmp/vmlinux" "$work/image/lib/modules"
 }
 

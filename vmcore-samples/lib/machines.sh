@@ -1,0 +1,70 @@
+# The machines that guests run on: everything that differs from one architecture to another, in one place.
+#
+# use_machine ARCH sets what the rest asks for. ARCH is Debian's name of the architecture; a recipe says it as arch=ARCH.
+#
+#     machine_packages   what this host needs beside the common tools: QEMU and, for a foreign machine, its compiler
+#     qemu_program       and machine_options, what it is always given
+#     cpu_of_process     -cpu of the guest that dies by sysrq-c; cpu_of_others of the other guests
+#     console            the first serial port, as the kernel names it
+#     second_port        the second: a line to the host that is no console. virtio_port: it is a device of the module virtio_console
+#     nic                the network card
+#     outside_death      what kills the guest that has no crash kernel: nmi, or a break and the letter c on the serial line (break)
+#     compiler_prefix    of gcc, readelf and objcopy
+#     kernel_arch        ARCH= of the kernel's own makefiles; kernel_image, the target; kernel_boot, the file it makes
+#     triplet            of the folder of libraries
+#
+# To add one: a function here. A recipe may set any of these again after use_machine.
+
+use_machine() {
+    arch=$1
+    declare -F "machine_$arch" > /dev/null || die "no machine \"$arch\" in lib/machines.sh"
+    machine_options=(-smp 4)
+    virtio_port=yes
+    second_port=hvc0
+    nic=virtio-net-pci
+    outside_death=break
+    "machine_$arch"
+    [ "$arch" = "$(dpkg --print-architecture)" ] || machine_packages+=" gcc-$triplet libc6-dev-$arch-cross"
+}
+
+# Each CPU is a socket: the old MP table, which a kernel without ACPI reads, lists one CPU of each.
+machine_amd64() {
+    machine_packages="qemu-system-x86 seabios ipxe-qemu gcc libc6-dev"
+    qemu_program=qemu-system-x86_64
+    machine_options=(-smp 4,sockets=4 -device vmcoreinfo)
+    cpu_of_process=max        # 5-level paging
+    cpu_of_others=max,la57=off
+    console=ttyS0
+    virtio_port=
+    second_port=ttyS1
+    outside_death=nmi
+    compiler_prefix=
+    kernel_arch=x86 kernel_image=bzImage kernel_boot=arch/x86/boot/bzImage
+    triplet=x86_64-linux-gnu
+}
+
+machine_arm64() {
+    machine_packages="qemu-system-arm ipxe-qemu"
+    qemu_program=qemu-system-aarch64
+    machine_options=(-M virt,gic-version=3 -smp 4 -device vmcoreinfo)
+    cpu_of_process=max,pauth-impdef=on # pointer authentication, MTE's and LPA2's registers
+    cpu_of_others=cortex-a72
+    console=ttyAMA0
+    compiler_prefix=aarch64-linux-gnu-
+    kernel_arch=arm64 kernel_image=Image kernel_boot=arch/arm64/boot/Image
+    triplet=aarch64-linux-gnu
+}
+
+# The second serial port of the guest, written to FILE on the host.
+second_port_options() {
+    if [ -n "$virtio_port" ]; then
+        echo "-device virtio-serial-pci -chardev file,id=second,path=$1 -device virtconsole,chardev=second"
+    else
+        echo "-serial file:$1"
+    fi
+}
+
+# Modules that the machine itself needs in the guest and in its crash kernel.
+machine_modules() {
+    [ -z "$virtio_port" ] || echo virtio_console
+}

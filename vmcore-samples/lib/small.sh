@@ -1,0 +1,32 @@
+# A committed sample: a small kernel of our own, a small guest, one dump. Its recipe says `small=FOLDER`, beside the recipes,
+# where kernel.config is and the finished sample goes too.
+
+small_version() {
+    echo "$source_package $(candidate "$source_package") $(sha256sum < "$here/$small/kernel.config" | cut -c1-8)"
+}
+
+build_small() {
+    local version name
+    build_kernel "$here/$small/kernel.config"
+    version=$(ls "$work/image/lib/modules")
+    guest_initramfs "$work/image" "$version"
+    capture_initramfs "$work/image" "$version"
+    die_of_sysrq
+    mkdir -p "$tmp/modules"
+    while read -r name _; do
+        find "$work/image/lib/modules/$version" -name "$name.ko" -exec cp {} "$tmp/modules/" \;
+    done < "$tmp/kdump/truth/modules"
+}
+
+# What is committed: packed for size, with the same names in the same places.
+pack_small() {
+    local from=$1 to=$here/$small
+    say "packing $to"
+    rm -rf "$to/modules"
+    mkdir -p "$to/modules"
+    cp "$from"/modules/*.ko "$to/modules/"
+    cp "$from/kdump/vmcore" "$from/kdump/console.txt" "$to/"
+    xz -9 -T 2 -c "$from/vmlinux" > "$to/vmlinux.xz"
+    tar c --sort=name --owner=0 --group=0 --mtime=@0 -C "$from/kdump" truth | xz -9 > "$to/truth.tar.xz"
+    du -sh "$to" >&2
+}
