@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // An architecture is one const record of facts and functions.
 //
-// To add one: write arch/<name>.cpp with one `const Architecture` (page tables as numbers plus an entry decoder,
-// register layouts), name it in arch/architectures.cpp, add page-walk fixtures and a sample.
+// To add one, `name` being that of the kernel's folder or of utsname:
+//   arch/<name>.cpp                one `const Architecture`: page tables as numbers plus an entry decoder, register layouts,
+//                                  how crash prints them; and a line in arch/architectures.cpp
+//   kernel/stack/stack_<name>.cpp  one `const StackMachine` (kernel/stack/machine.hpp): which stacks there are, where a task that
+//                                  sleeps goes on, how frames are chained; and a line in kernel/stack/machines.cpp
+//   symbols/dwarf_relocate.cpp     its relocation types, lines of a table
+//   core/dump/machines.cpp         its names, where they are missing
+//   tests/unit/arch/               walks over tables written as text, for every layout; a machine in vmcore-samples/lib/machines.sh
+//                                  and a recipe for a real dump, over which the truth tests run
+// Nothing else may ask which architecture it is: a fact that is missing belongs into one of the two records.
 #pragma once
 #include "arch/registers.hpp"
 #include "core/bytes.hpp"
@@ -10,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace kcrash {
@@ -21,7 +30,11 @@ struct KernelFacts {
     virtual std::optional<uint64_t> symbol(std::string_view name) const = 0;   // run-time (relocated) address
     virtual std::optional<uint64_t> option(std::string_view name) const = 0;   // -m name=value of the command line
     virtual std::span<const Note> notes() const = 0;
+    virtual std::optional<std::string_view> text(std::string_view) const { return std::nullopt; } // vmcoreinfo's, by key
+    virtual uint64_t page_size() const { return 4096; }                                           // bytes, of the dump
 };
+
+constexpr unsigned no_register = ~0u;
 
 // Where a register lies in a block of saved registers, and the number it has in Registers.
 struct SavedRegister {
@@ -37,23 +50,41 @@ struct SwapEntry {
     uint64_t offset;
 };
 
+// How vtop tells a walk, as crash does on this architecture: layouts of the report. A line that is null is not printed.
+struct WalkLines {
+    const char* kernel_top = "PAGE DIRECTORY: {address}"; // the kernel's top table
+    const char* user_top = "PAGE DIRECTORY: {address}";   // a process's
+    const char* kernel_first = nullptr;                   // the first step of a kernel address, in place of `step`
+    const char* step = "{level:>6}: {address} => {entry}";
+    bool virtual_addresses = false; // tables have the addresses of the direct map, not physical ones
+};
+
 struct Architecture {
-    const char* name;                              // "x86_64": utsname.machine
+    const char* name;                              // "x86_64": as the files are called
     uint16_t elf_machine;                          // EM_* of elf.h
     ByteOrder order;
     unsigned word_size;                            // bytes
     unsigned pc, sp, fp;                           // register numbers
+    unsigned lr = no_register;                     // the register that a call leaves the return address in
+    unsigned syscall = no_register;                // the number of a system call, where the kernel keeps it beside the registers
     std::span<const unsigned> callee_saved;        // registers that a called function leaves as they were
     std::span<const SavedRegister> prstatus;       // in the description of an NT_PRSTATUS note (whole note, not pr_reg)
     size_t prstatus_size;                          // bytes of that description
     std::span<const SavedRegister> pt_regs;        // in struct pt_regs
     size_t pt_regs_size;                           // bytes
-    // How crash prints saved registers, as layouts of the report. A line is left out when a register of it is not known;
-    // one that begins with '|' stands in for the line before it then.
-    std::span<const char* const> register_lines;
+    // How crash prints saved registers, as layouts of the report: a user's, and those of an interrupted kernel, which has the
+    // names of code too: {exception}+{offset} of pc, {caller}+{caller_offset} of lr. A line is left out when a field of it
+    // is not known; one that begins with '|' stands in for the line before it then. No kernel_register_lines: the same as a user's.
+    std::span<const char* const> register_lines, kernel_register_lines = {};
     // Could these be registers that the processor saved? For searching a stack for them.
     bool (*plausible)(const Registers& registers);
-    uint64_t kernel_map_base;                      // link address that phys_base belongs to (__START_KERNEL_map)
+    unsigned call_size = 0;                        // bytes of a direct call; 0: calls are not recognised
+    // What the direct call in these bytes calls, when it returns to this address; nothing when it is none.
+    std::optional<uint64_t> (*call_target)(std::span<const std::byte> code, uint64_t return_address) = nullptr;
+    unsigned shown_before_return = 0;              // bytes: crash shows an address this much before a return address
+    // Bits that are set in every address of the kernel's code, but not where a return address was signed. Null: none are signed.
+    uint64_t (*signature_bits)(const KernelFacts&) = nullptr;
+    uint64_t moved_from = uint64_t{1} << 63;       // the lowest linked address that KASLR moves: the kernel's half
     bool (*canonical)(uint64_t address);
     bool (*kernel_address)(uint64_t address);      // in the kernel's half
     bool (*user_mode)(const Registers& registers); // were these registers saved in user mode?
@@ -61,10 +92,16 @@ struct Architecture {
     std::unique_ptr<Translator> (*kernel_translator)(const PhysicalMemory&, const KernelFacts&);
     // A process's, from the physical address of its top table (mm->pgd).
     std::unique_ptr<Translator> (*user_translator)(const PhysicalMemory&, const KernelFacts&, PhysicalAddress root);
+    WalkLines walk_lines = {};
+    // Where physical address 0 lies, or would lie, in the kernel's direct map; arithmetic modulo 2^64. Null or nothing: it is found
+    // by other means.
+    std::optional<uint64_t> (*direct_map)(const KernelFacts&) = nullptr;
+    // The page frame whose struct page is the first of NUMBER(VMEMMAP_START), modulo 2^64. Null: frame 0.
+    std::optional<uint64_t> (*vmemmap_frame)(const KernelFacts&) = nullptr;
     // The words that describe a last-level entry, as crash prints them: "PRESENT|RW|USER".
-    std::string (*describe_entry)(uint64_t entry);
+    std::string (*describe_entry)(const KernelFacts&, uint64_t entry);
     // An entry that a walk ended at with Fault::swapped.
-    SwapEntry (*swap_entry)(uint64_t entry);
+    SwapEntry (*swap_entry)(const KernelFacts&, uint64_t entry);
 };
 
 std::span<const Architecture* const> architectures();

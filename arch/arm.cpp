@@ -122,7 +122,7 @@ std::unique_ptr<Translator> user_translator(const PhysicalMemory& memory, const 
 }
 
 // Linux's own bits of a last-level entry. Those of LPAE begin at bit 54, where a short one has none.
-std::string describe_entry(uint64_t entry) {
+std::string describe_entry(const KernelFacts&, uint64_t entry) {
     static constexpr std::pair<unsigned, const char*> short_names[] = {
         {0, "PRESENT"}, {1, "YOUNG"}, {6, "DIRTY"}, {7, "RDONLY"}, {8, "USER"}, {9, "XN"}, {10, "SHARED"}, {11, "NONE"}};
     static constexpr std::pair<unsigned, const char*> long_names[] = {
@@ -139,7 +139,7 @@ std::string describe_entry(uint64_t entry) {
 
 // Type in bits 6:2. Since Linux 20aae9eff5ac ("arm/mm: support __HAVE_ARCH_PTE_SWP_EXCLUSIVE"), v6.3, bit 7 is a mark and the offset
 // begins at 8; before, at 7.
-SwapEntry swap_entry(uint64_t entry) { return {static_cast<unsigned>(entry >> 2 & 0x1f), (entry & 0xffffffff) >> 8}; }
+SwapEntry swap_entry(const KernelFacts&, uint64_t entry) { return {static_cast<unsigned>(entry >> 2 & 0x1f), (entry & 0xffffffff) >> 8}; }
 
 enum : unsigned { r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, fp, ip, sp, lr, pc, cpsr = 64, orig_r0 }; // from cpsr on not DWARF's; ours
 
@@ -197,7 +197,7 @@ const Architecture arch_arm = {
     .pt_regs_size = 72,
     .register_lines = register_lines,
     .plausible = plausible,
-    .kernel_map_base = 0xc0000000,
+    .moved_from = 0x40000000,
     .canonical = canonical,
     .kernel_address = kernel_address,
     .user_mode = user_mode,

@@ -98,7 +98,7 @@ std::unique_ptr<Translator> user_translator(const PhysicalMemory& memory, const 
     throw Error("the dump does not say whether its page tables are PAE; give -m pae=1 or -m pae=0");
 }
 
-std::string describe_entry(uint64_t entry) {
+std::string describe_entry(const KernelFacts&, uint64_t entry) {
     static constexpr std::pair<unsigned, const char*> names[] = {
         {0, "PRESENT"}, {1, "RW"}, {2, "USER"}, {3, "PWT"}, {4, "PCD"}, {5, "ACCESSED"}, {6, "DIRTY"}, {7, "PSE"}, {8, "GLOBAL"}, {63, "NX"}};
     std::string text;
@@ -113,7 +113,7 @@ std::string describe_entry(uint64_t entry) {
 
 // Two levels: type in bits 5:1, offset from 9. PAE: since Linux eee4818baac0 ("x86/speculation/l1tf: Change order of
 // offset/type in swap entry", v4.18) as x86_64, type in 63:59, offset inverted in 58:9; before, all of it in the upper word.
-SwapEntry swap_entry(uint64_t entry) {
+SwapEntry swap_entry(const KernelFacts&, uint64_t entry) {
     if (!(entry >> 32)) return {static_cast<unsigned>(entry >> 1 & 0x1f), entry >> 9};
     if (entry & inverted_sign) return {static_cast<unsigned>(entry >> 59), (~entry << 5) >> 14};
     return {static_cast<unsigned>(entry >> 32 & 0x1f), entry >> 37};
@@ -179,7 +179,7 @@ const Architecture arch_i386 = {
     .pt_regs_size = 68,
     .register_lines = register_lines,
     .plausible = plausible,
-    .kernel_map_base = 0xc0000000,
+    .moved_from = 0x40000000,
     .canonical = canonical,
     .kernel_address = kernel_address,
     .user_mode = user_mode,

@@ -118,7 +118,7 @@ std::unique_ptr<Translator> user_translator(const PhysicalMemory& memory, const 
     return make_translator(memory, layout_of(memory, facts), root);
 }
 
-std::string describe_entry(uint64_t entry) {
+std::string describe_entry(const KernelFacts&, uint64_t entry) {
     static constexpr std::pair<unsigned, const char*> names[] = {
         {0, "VALID"}, {1, "DIRTY"}, {6, "GLOBAL"}, {7, "PRESENT"}, {8, "WRITE"}, {9, "MODIFIED"}, {10, "PROTNONE"}, {11, "SPECIAL"},
         {61, "NO_READ"}, {62, "NO_EXEC"}, {63, "RPLV"}};
@@ -132,7 +132,7 @@ std::string describe_entry(uint64_t entry) {
 }
 
 // Type in bits 22:16 (bit 23 is a mark since v6.3; no kernel has so many areas), offset from 24.
-SwapEntry swap_entry(uint64_t entry) { return {static_cast<unsigned>(entry >> 16 & 0x7f), entry >> 24}; }
+SwapEntry swap_entry(const KernelFacts&, uint64_t entry) { return {static_cast<unsigned>(entry >> 16 & 0x7f), entry >> 24}; }
 
 enum : unsigned { ra = 1, tp, sp, a0, fp = 22, s0, s8 = 31, pc = 64, orig_a0, badv, crmd, prmd, euen, ecfg, estat }; // from pc on ours
 
@@ -193,7 +193,6 @@ const Architecture arch_loongarch64 = {
     .pt_regs_size = 320,
     .register_lines = register_lines,
     .plausible = plausible,
-    .kernel_map_base = 0x9000000000000000,
     .canonical = canonical,
     .kernel_address = kernel_address,
     .user_mode = user_mode,

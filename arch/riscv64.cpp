@@ -115,7 +115,7 @@ std::unique_ptr<Translator> user_translator(const PhysicalMemory& memory, const 
     throw Error("the dump does not say how many levels its page tables have; give -m va_bits=39, 48 or 57");
 }
 
-std::string describe_entry(uint64_t entry) {
+std::string describe_entry(const KernelFacts&, uint64_t entry) {
     static constexpr std::pair<unsigned, const char*> names[] = {
         {0, "PRESENT"}, {1, "READ"}, {2, "WRITE"}, {3, "EXEC"}, {4, "USER"}, {5, "GLOBAL"}, {6, "ACCESSED"}, {7, "DIRTY"}, {8, "SOFT"}};
     std::string text;
@@ -129,7 +129,7 @@ std::string describe_entry(uint64_t entry) {
 }
 
 // Linux 51a1007d4113 ("riscv/mm: support __HAVE_ARCH_PTE_SWP_EXCLUSIVE"), v6.3: type in bits 11:7, offset from 12; bit 6 is a mark.
-SwapEntry swap_entry(uint64_t entry) { return {static_cast<unsigned>(entry >> 7 & 0x1f), entry >> 12}; }
+SwapEntry swap_entry(const KernelFacts&, uint64_t entry) { return {static_cast<unsigned>(entry >> 7 & 0x1f), entry >> 12}; }
 
 enum : unsigned {
     x0, ra, sp, gp, tp, t0, t1, t2, s0, s1, a0, a1, a2, a3, a4, a5, a6, a7, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, t3, t4, t5, t6,
@@ -199,7 +199,6 @@ const Architecture arch_riscv64 = {
     .pt_regs_size = 288,
     .register_lines = register_lines,
     .plausible = plausible,
-    .kernel_map_base = link_address,
     .canonical = canonical,
     .kernel_address = kernel_address,
     .user_mode = user_mode,

@@ -100,7 +100,7 @@ std::unique_ptr<Translator> user_translator(const PhysicalMemory& memory, const 
     return make_translator(memory, layout(facts), root);
 }
 
-std::string describe_entry(uint64_t entry) {
+std::string describe_entry(const KernelFacts&, uint64_t entry) {
     static constexpr std::pair<unsigned, const char*> names[] = {
         {0, "PRESENT"}, {1, "RW"}, {2, "USER"}, {3, "PWT"}, {4, "PCD"}, {5, "ACCESSED"}, {6, "DIRTY"},
         {7, "PSE"}, {8, "GLOBAL"}, {63, "NX"}};
@@ -117,7 +117,7 @@ std::string describe_entry(uint64_t entry) {
 // Type in bits 63:59, offset inverted in bits 58:9, above the PROT_NONE bit (arch/x86/include/asm/pgtable_64.h, Linux
 // bcd11afa7ade, "x86/speculation/l1tf: Change order of offset/type in swap entry", v4.18). Before, the type stood in bits
 // 13:9 and the offset above it: such an entry has its topmost bits clear, an inverted offset has them set.
-SwapEntry swap_entry(uint64_t entry) {
+SwapEntry swap_entry(const KernelFacts&, uint64_t entry) {
     const bool inverted = entry >> 50 & 1;
     if (inverted) return {static_cast<unsigned>(entry >> 59), (~entry << 5) >> 14};
     return {static_cast<unsigned>(entry >> 9 & 0x1f), entry >> 14};
@@ -153,12 +153,20 @@ constexpr SavedRegister pt_regs[] = {
     {"SS", ss, 160, 2}, // the rest of these two words is FRED's (v6.9)
 };
 
-constexpr const char* register_lines[] = {
-    "    RIP: {RIP:016x}  RSP: {RSP:016x}  RFLAGS: {RFLAGS:08x}", "    RAX: {RAX:016x}  RBX: {RBX:016x}  RCX: {RCX:016x}",
-    "    RDX: {RDX:016x}  RSI: {RSI:016x}  RDI: {RDI:016x}",      "    RBP: {RBP:016x}   R8: {R8:016x}   R9: {R9:016x}",
-    "    R10: {R10:016x}  R11: {R11:016x}  R12: {R12:016x}",      "    R13: {R13:016x}  R14: {R14:016x}  R15: {R15:016x}",
-    "    ORIG_RAX: {ORIG_RAX:016x}  CS: {CS:04x}  SS: {SS:04x}",  "|    CS: {CS:04x}  SS: {SS:04x}",
-};
+#define LINES                                                                                                                         \
+    "    RIP: {RIP:016x}  RSP: {RSP:016x}  RFLAGS: {RFLAGS:08x}", "    RAX: {RAX:016x}  RBX: {RBX:016x}  RCX: {RCX:016x}",             \
+        "    RDX: {RDX:016x}  RSI: {RSI:016x}  RDI: {RDI:016x}", "    RBP: {RBP:016x}   R8: {R8:016x}   R9: {R9:016x}",                \
+        "    R10: {R10:016x}  R11: {R11:016x}  R12: {R12:016x}", "    R13: {R13:016x}  R14: {R14:016x}  R15: {R15:016x}",              \
+        "    ORIG_RAX: {ORIG_RAX:016x}  CS: {CS:04x}  SS: {SS:04x}", "|    CS: {CS:04x}  SS: {SS:04x}"
+constexpr const char* register_lines[] = {LINES};
+constexpr const char* kernel_register_lines[] = {"    [exception RIP: {exception}+{offset}]", "|    [exception RIP: unknown or invalid address]", LINES};
+#undef LINES
+
+// e8 and the distance from the next instruction.
+std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t return_address) {
+    if (code.size() < 5 || code[0] != std::byte{0xe8}) return std::nullopt;
+    return return_address + static_cast<uint64_t>(sign_extend(load<uint32_t>(code.data() + 1, ByteOrder::little), 32));
+}
 
 // Selectors of the kernel (0x10 and 0x18 or none) or of a user (0x33 or 0x23, and 0x2b) with addresses of the same half, and
 // flags in which bit 1 is set, bits 3, 5, 15 and those above 21 are not. See arch/x86/include/asm/segment.h.
@@ -182,19 +190,23 @@ const Architecture arch_x86_64 = {
     .pc = rip,
     .sp = rsp,
     .fp = rbp,
+    .syscall = orig_rax,
     .callee_saved = callee_saved,
     .prstatus = prstatus,
     .prstatus_size = 336,
     .pt_regs = pt_regs,
     .pt_regs_size = 168,
     .register_lines = register_lines,
+    .kernel_register_lines = kernel_register_lines,
     .plausible = plausible,
-    .kernel_map_base = kernel_map,
+    .call_size = 5,
+    .call_target = call_target,
     .canonical = canonical,
     .kernel_address = kernel_address,
     .user_mode = user_mode,
     .kernel_translator = kernel_translator,
     .user_translator = user_translator,
+    .walk_lines = {.kernel_top = "PGD DIRECTORY: {address}", .user_top = nullptr, .kernel_first = "PAGE DIRECTORY: {entry}", .virtual_addresses = false},
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
 };

@@ -7,19 +7,19 @@ namespace kcrash::bt {
 namespace {
 
 // #1 [ff4940f9c03dfb18] __crash_kexec at ffffffffb9d646b7 [nfs]
-std::string frame_layout(const Plan& plan, unsigned level, const CodePlace& place, bool has_line) {
+std::string frame_layout(const Plan& plan, unsigned level, const CodePlace& place, bool has_line, bool shows_call) {
     std::string layout = level < 10 ? " #{level} [{sp:8x}] " : "#{level} [{sp:8x}] ";
     layout += place.function.empty() ? "(unknown)" : "{function}";
     if (plan.offsets && !place.function.empty()) layout += plan.hex ? "+0x{offset:x}" : "+{offset}";
-    layout += " at {ip}";
+    layout += shows_call ? " at {call}" : " at {ip}";
     if (!place.module.empty()) layout += " [{module}]";
     if (has_line) layout += "\n    {file}: {line}";
     return layout;
 }
 
-Fields frame_fields(const Frame& frame, const CodePlace& place, bool hidden) {
+Fields frame_fields(const Frame& frame, const CodePlace& place) {
     const auto text = [](const std::string& value) { return value.empty() ? CellValue{Nothing{}} : CellValue{value}; };
-    return {{"level", hidden ? CellValue{Nothing{}} : CellValue{uint64_t{frame.level}}},
+    return {{"level", frame.hidden ? CellValue{Nothing{}} : CellValue{uint64_t{frame.level}}},
             {"sp", AddressValue{frame.sp}},
             {"function", text(place.function)},
             {"offset", place.function.empty() ? CellValue{Nothing{}} : CellValue{place.offset}},
@@ -30,13 +30,18 @@ Fields frame_fields(const Frame& frame, const CodePlace& place, bool hidden) {
             {"rules", text(frame.source)}};
 }
 
+// Words begin behind the return address into this frame, or where its frame pointer leads.
+uint64_t first_word(const Target& target, const Frame& frame) {
+    return frame.sp + (stack_machine(target.arch()).frame_pointer_shown ? 0 : target.arch().word_size);
+}
+
 // Where the words of this frame end: with the return address of the next frame on the same stack.
 uint64_t end_of_words(const Target& target, const Stack& stack, size_t index) {
     const Frame& frame = stack.frames[index];
     for (size_t next = index + 1; next < stack.frames.size(); ++next) {
         if (!stack.frames[next - 1].leaves_stack.empty()) return 0;
-        if (stack.frames[next].interrupted) continue;
-        return stack.frames[next].sp + target.arch().word_size;
+        if (stack.frames[next].hidden) continue;
+        return first_word(target, stack.frames[next]);
     }
     return frame.exception || stack.frames.back().cfa <= frame.sp || index + 1 < stack.frames.size() ? 0 : frame.cfa;
 }
@@ -64,17 +69,17 @@ Source find_source(const Target& target, const Plan& plan, uint64_t lookup) {
 void print_frame(Session& session, const Plan& plan, const Stack& stack, size_t index, const FrameVariables* variables) {
     const Target& target = session.target();
     const Frame& frame = stack.frames[index];
-    // crash names an interrupted function in the exception above it, and as a frame only where stacks change.
-    const bool hidden = frame.interrupted && (index == 0 || stack.frames[index - 1].leaves_stack.empty());
-    const CodePlace place = describe_code(target, frame.lookup(), frame.pc);
+    const unsigned before = frame.is_return_address ? target.arch().shown_before_return : 0;
+    const CodePlace place = describe_code(target, frame.lookup(), frame.pc - before);
     const Source source = find_source(target, plan, frame.lookup());
-    Fields fields = frame_fields(frame, place, hidden);
+    Fields fields = frame_fields(frame, place);
+    if (before) fields.push_back({"call", AddressValue{frame.pc - before}});
     if (source.line) {
         fields.push_back({"file", source.line->file});
         fields.push_back({"line", uint64_t{source.line->line}});
     }
     const bool line_last = source.line && !source.inlined.empty(); // as on the stack: the innermost call on top
-    const std::string layout = hidden ? "" : frame_layout(plan, frame.level, place, source.line && !line_last);
+    const std::string layout = frame.hidden ? "" : frame_layout(plan, frame.level, place, source.line && !line_last, before);
     if (source.inlined.empty() && !variables) return session.report().record("frame", layout, fields);
     session.report().begin("frame", layout, fields);
     print_inlined(session, source.inlined);
@@ -96,27 +101,30 @@ void print_registers(Session& session, const ExceptionFrame& exception) {
     Fields fields{{"user_mode", exception.user_mode},
                   {"address", exception.address ? CellValue{AddressValue{exception.address}} : CellValue{Nothing{}}}};
     std::string layout;
-    const uint64_t pc = exception.registers.get(arch.pc).value_or(0);
-    if (!exception.user_mode) {
-        const CodePlace place = describe_code(session.target(), pc, pc);
-        fields.push_back({"exception", place.function.empty() ? CellValue{Nothing{}} : CellValue{place.function}});
-        fields.push_back({"offset", place.offset});
-        layout = place.function.empty() ? "    [exception RIP: unknown or invalid address]\n" : "    [exception RIP: {exception}+{offset}]\n";
+    const auto code = [&](std::optional<uint64_t> at, const char* name, const char* offset) {
+        const CodePlace place = at ? describe_code(session.target(), *at, *at) : CodePlace{};
+        fields.push_back({name, place.function.empty() ? CellValue{Nothing{}} : CellValue{place.function}});
+        fields.push_back({offset, place.offset});
+    };
+    if (!exception.user_mode) code(exception.registers.get(arch.pc), "exception", "offset");
+    Registers registers = exception.registers;
+    if (const auto lr = registers.get(arch.lr); lr && !exception.user_mode) {
+        registers.set(arch.lr, unsigned_code(session.target(), *lr));
+        code(registers.get(arch.lr), "caller", "caller_offset");
     }
-    const size_t first_register = fields.size();
     for (const SavedRegister& saved : arch.pt_regs)
-        if (const auto value = exception.registers.get(saved.number)) fields.push_back({saved.name, AddressValue{*value}});
+        if (const auto value = registers.get(saved.number)) fields.push_back({saved.name, AddressValue{*value}});
     const auto known = [&](std::string_view line) {
         for (size_t at = line.find('{'); at != std::string_view::npos; at = line.find('{', at + 1)) {
-            const std::string_view name = line.substr(at + 1, line.find(':', at) - at - 1);
+            const std::string_view name = line.substr(at + 1, line.find_first_of(":}", at) - at - 1);
             bool found = false;
-            for (size_t i = first_register; i < fields.size(); ++i) found |= fields[i].key == name;
+            for (const Field& field : fields) found |= field.key == name && !std::holds_alternative<Nothing>(field.value);
             if (!found) return false;
         }
         return true;
     };
     bool before = true;
-    for (std::string_view line : arch.register_lines) {
+    for (std::string_view line : exception.user_mode || arch.kernel_register_lines.empty() ? arch.register_lines : arch.kernel_register_lines) {
         const bool instead = line.starts_with('|');
         if (instead) line.remove_prefix(1);
         const bool print = (!instead || !before) && known(line);
@@ -136,8 +144,8 @@ void print_frames(Session& session, const Plan& plan, const Stack& stack) {
         print_frame(session, plan, stack, i, variables ? &*variables : nullptr);
         if (frame.exception) print_registers(session, *frame.exception);
         if (!frame.leaves_stack.empty()) session.report().text(frame.leaves_stack, true);
-        if (plan.words == Words::none || frame.interrupted) continue;
-        WordPrinter{session, plan.words, plan.slabs.get()}.print(frame.sp + session.target().arch().word_size, end_of_words(session.target(), stack, i));
+        if (plan.words == Words::none || frame.hidden) continue;
+        WordPrinter{session, plan.words, plan.slabs.get()}.print(first_word(session.target(), frame), end_of_words(session.target(), stack, i));
     }
     // For scripts: does the stack end because it ends, or because it could not be followed?
     constexpr const char* ends[] = {"user_mode", "outermost", "no_rules", "unreadable", "outside", "not_recovered"};

@@ -80,7 +80,7 @@ public:
     bool show_section(const std::string& name) const {
         const ElfSection* section = name.starts_with('.') && target_.elf() ? target_.elf()->section(name) : nullptr;
         if (!section || !(section->flags & alloc_flag)) return false;
-        const uint64_t address = section->address >> 63 ? section->address + target_.kernel_offset() : section->address;
+        const uint64_t address = target_.slide().to_run_time(section->address);
         session_.report().record("section", "{address} ({type}) {name}",
                                  {{"address", AddressValue{address}}, {"type", std::string(1, (section->flags & code_flag) ? 't' : 'd')}, {"name", name}, {"size", BytesValue{section->size}}});
         return true;
@@ -108,7 +108,7 @@ private:
         }
         const ElfFile* elf = target_.elf();
         if (!elf) return {};
-        const uint64_t linked = address >> 63 ? address - target_.kernel_offset() : address;
+        const uint64_t linked = target_.slide().to_linked(address);
         for (const ElfSection& section : elf->sections())
             if ((section.flags & alloc_flag) && linked >= section.address && linked - section.address < section.size) return section.name;
         return {};

@@ -33,21 +33,29 @@ std::string size_words(uint64_t bytes) {
     return bytes >= uint64_t{1} << 20 ? fmt::format("{}MB", bytes >> 20) : fmt::format("{}KB", bytes >> 10);
 }
 
+// Where a table or an entry lies, as this architecture's vtop shows it.
+AddressValue shown(const Target& target, PhysicalAddress physical) {
+    const Architecture& arch = target.arch();
+    const auto map = arch.walk_lines.virtual_addresses && arch.direct_map ? arch.direct_map(target.facts()) : std::nullopt;
+    return AddressValue{map ? *map + physical.value : physical.value};
+}
+
 void say_steps(Session& session, const Space& space, const Walk& walk) {
     Report& report = session.report();
     const Target& target = session.target();
-    const auto top = space.user ? std::nullopt : target.facts().symbol("swapper_pg_dir");
-    if (!space.user) {
-        report.record("top", "PGD DIRECTORY: {address}", {{"address", AddressValue{top.value_or(space.space->root().value)}}});
-        if (!walk.steps.empty())
-            report.record("step", "PAGE DIRECTORY: {entry}",
-                          {{"level", std::string(walk.steps[0].level)}, {"address", AddressValue{walk.steps[0].address.value}},
-                           {"entry", HexValue{walk.steps[0].entry}}});
+    const WalkLines& lines = target.arch().walk_lines;
+    const uint64_t top = space.user ? 0 : target.facts().symbol("swapper_pg_dir").value_or(0);
+    if (const char* line = space.user ? lines.user_top : lines.kernel_top)
+        report.record("top", line, {{"address", top ? AddressValue{top} : shown(target, space.space->root())}});
+    for (size_t i = 0; i < walk.steps.size(); ++i) {
+        const WalkStep& step = walk.steps[i];
+        // The kernel's top table is shown where its symbol is.
+        const bool in_image = i == 0 && top && lines.virtual_addresses;
+        const AddressValue address = in_image ? AddressValue{top + (step.address.value - space.space->root().value)} : shown(target, step.address);
+        const bool first = i == 0 && !space.user && lines.kernel_first;
+        report.record("step", first ? lines.kernel_first : lines.step,
+                      {{"level", std::string(step.level)}, {"address", address}, {"entry", HexValue{step.entry}}});
     }
-    for (size_t i = space.user ? 0 : 1; i < walk.steps.size(); ++i)
-        report.record("step", "{level:>6}: {address} => {entry}",
-                      {{"level", std::string(walk.steps[i].level)}, {"address", AddressValue{walk.steps[i].address.value}},
-                       {"entry", HexValue{walk.steps[i].entry}}});
     if (walk.fault != Fault::none) return;
     const uint64_t base = walk.result.physical.value & ~(walk.result.page_size - 1), small = target.physical().page_size();
     report.record("page", walk.result.page_size == small ? "  PAGE: {address}" : "  PAGE: {address}  ({text})",
@@ -61,7 +69,7 @@ void say_entry(Session& session, const Walk& walk) {
     const std::string title = fmt::format("{:^{}}", "PTE", width);
     session.report().text("", true);
     if (walk.fault == Fault::swapped) {
-        const SwapEntry swap = target.arch().swap_entry(walk.swap_entry);
+        const SwapEntry swap = target.arch().swap_entry(target.facts(), walk.swap_entry);
         const std::string file = swap_file_name(target, swap.type);
         const int file_width = static_cast<int>(std::max<size_t>(file.size(), 4));
         session.report().text(fmt::format("{}  {:^{}}  OFFSET", title, "SWAP", file_width), true);
@@ -75,7 +83,7 @@ void say_entry(Session& session, const Walk& walk) {
     session.report().record("entry", fmt::format("{{entry:>{}}}  {{physical:>{}}}  ({{flags}})", width, physical_width),
                             {{"entry", HexValue{walk.result.entry}},
                              {"physical", AddressValue{walk.result.physical.value & ~(walk.result.page_size - 1)}},
-                             {"flags", target.arch().describe_entry(walk.result.entry)}});
+                             {"flags", target.arch().describe_entry(target.facts(), walk.result.entry)}});
 }
 
 void say_vma(Session& session, const Space& space, uint64_t address) {

@@ -2,7 +2,7 @@
 // A module's own symbols are read when first needed: a backtrace through three modules need not read those of a hundred.
 #include "kernel/module_symbols.hpp"
 #include "core/error.hpp"
-#include "symbols/symbol_image.hpp"
+#include "symbols/elf_symbols.hpp"
 #include <algorithm>
 #include <cctype>
 #include <mutex>
@@ -95,7 +95,7 @@ private:
             if (section == 0 || name >= names.size()) continue;
             const char* start = reinterpret_cast<const char*>(names.data()) + name;
             const std::string_view text(start, strnlen(start, std::min(names.size() - name, longest_name)));
-            if (text.empty()) continue;
+            if (text.empty() || text[0] == '$') continue; // marks of code and data (ARM, RISC-V) name nothing
             builder.add(address, size, text, type > ' ' && type < 127 ? type : '?');
         }
         return open_symbol_image(own_bytes(builder.build()), 0, "kallsyms");

@@ -5,6 +5,11 @@
 #include "kernel/word.hpp"
 
 namespace kcrash {
+namespace {
+
+constexpr uint64_t most_frames = uint64_t{1} << 40; // addresses of 52 bits
+
+} // namespace
 
 PageMap::PageMap(const Target& target) : target_(target) {
     const Type* page = target.types().find(TypeKind::structure, "page");
@@ -15,14 +20,15 @@ PageMap::PageMap(const Target& target) : target_(target) {
     if (const auto variable = target.symbol_address("vmemmap_base")) {
         if (try_word(target, *variable, base) == Fault::none) base_ = base;
     } else if (const auto number = target.facts().number("VMEMMAP_START")) {
-        base_ = *number;
+        const auto first = target.arch().vmemmap_frame;
+        base_ = *number - (first ? first(target.facts()).value_or(0) : 0) * size_;
     } else if (const auto flat = target.symbol_address("mem_map")) {
         if (try_word(target, *flat, base) == Fault::none) base_ = base;
     }
 }
 
 std::optional<PageFrame> PageMap::frame(uint64_t page) const {
-    if (!known() || page < base_) return std::nullopt;
+    if (!known() || page - base_ > most_frames * size_) return std::nullopt;
     return PageFrame{(page - base_) / size_};
 }
 

@@ -53,6 +53,7 @@ public:
     const TargetOptions& options() const { return options_; }
     void set_progress(ProgressMaker progress) { options_.progress = std::move(progress); } // who is told from now on
     uint64_t kernel_offset() const { return kernel_offset_; } // KASLR: run-time minus link address, bytes
+    Slide slide() const { return {kernel_offset_, arch_->moved_from}; }
     const std::vector<std::string>& warnings() const { return warnings_; }
     const ElfFile* elf() const { return elf_.get(); } // vmlinux; null: none
     const std::string& vmlinux_path() const { return options_.vmlinux; }

@@ -18,7 +18,7 @@ DebugInfo* Target::kernel_debug_info() const {
         if (half.path.empty()) return nullptr;
         file = ElfFile::open(half.path, options_.progress);
     }
-    lazy_->kernel_dwarf = open_dwarf(file, *arch_, kernel_offset_, nullptr, lazy_->btf_types, options_.use_cache, options_.progress);
+    lazy_->kernel_dwarf = open_dwarf(file, *arch_, slide(), nullptr, lazy_->btf_types, options_.use_cache, options_.progress);
     return lazy_->kernel_dwarf.get();
 }
 
@@ -40,7 +40,7 @@ DebugInfo* Target::debug_info(uint64_t address) const {
         if (!path.empty()) file = ElfFile::open(path);
     }
     if (!file || !file->has_dwarf()) return nullptr;
-    slot = open_dwarf(file, *arch_, kernel_offset_, module, lazy_->btf_types);
+    slot = open_dwarf(file, *arch_, slide(), module, lazy_->btf_types);
     return slot.get();
 }
 

@@ -8,9 +8,21 @@
 #include "core/error.hpp"
 #include "kernel/modules.hpp"
 #include "symbols/debug_files.hpp"
+#include <bit>
+#include <charconv>
 #include <fmt/format.h>
 
 namespace kcrash {
+
+uint64_t kernel_page_size(const VmcoreInfo& info, const Dump& dump) {
+    const uint64_t stored = dump.info().page_size;
+    const std::string_view text = info.value("PAGESIZE").value_or("");
+    uint64_t told = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), told);
+    constexpr uint64_t least = 4096, most = 65536;
+    const bool possible = parsed.ec == std::errc{} && std::has_single_bit(told) && told >= least && told <= most;
+    return possible ? told : stored;
+}
 
 struct Target::Opening {
     Target& t;
@@ -25,6 +37,7 @@ struct Target::Opening {
         facts = made.get();
         t.facts_ = std::move(made);
         t.physical_ = std::make_unique<PhysicalMemory>(*t.dump_);
+        t.physical_->set_page_size(kernel_page_size(t.vmcoreinfo_, *t.dump_));
         t.physical_->set_zero_excluded(t.options_.zero_excluded);
     }
 
@@ -77,12 +90,12 @@ struct Target::Opening {
 
     void memory() {
         if (t.elf_) {
-            table = cached_symbols(*t.elf_, t.kernel_offset_, t.options_.use_cache);
+            table = cached_symbols(*t.elf_, t.slide(), t.options_.use_cache);
             if (table->size() == 0) {
                 const FoundFile half = find_debug_half(*t.elf_, t.options_.debug_directories);
                 if (half.path.empty())
                     throw Error(fmt::format("{}: has no symbols (stripped?); give the vmlinux with debug information", t.options_.vmlinux));
-                table = cached_symbols(*ElfFile::open(half.path), t.kernel_offset_, t.options_.use_cache);
+                table = cached_symbols(*ElfFile::open(half.path), t.slide(), t.options_.use_cache);
             }
             facts->set_symbols(table.get());
         }

@@ -29,6 +29,9 @@ struct Target::Lazy {
     uint64_t per_cpu_begin = 0, per_cpu_end = 0;
 };
 
+// Bytes of the kernel's pages: what vmcoreinfo says if that is possible, else the size of the dump's.
+uint64_t kernel_page_size(const VmcoreInfo& info, const Dump& dump);
+
 // The answers for an architecture: vmcoreinfo first, then the symbol table.
 class TargetFacts final : public KernelFacts {
 public:
@@ -49,6 +52,8 @@ public:
         return it->second;
     }
     std::span<const Note> notes() const override { return dump_.notes(); }
+    std::optional<std::string_view> text(std::string_view key) const override { return info_.value(key); }
+    uint64_t page_size() const override { return kernel_page_size(info_, dump_); }
 
 private:
     const VmcoreInfo& info_;

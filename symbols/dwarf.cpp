@@ -100,7 +100,7 @@ private:
 
 } // namespace
 
-std::unique_ptr<DebugInfo> open_dwarf(std::shared_ptr<const ElfFile> file, const Architecture& arch, uint64_t slide, const LoadedModule* module,
+std::unique_ptr<DebugInfo> open_dwarf(std::shared_ptr<const ElfFile> file, const Architecture& arch, Slide slide, const LoadedModule* module,
                                       std::shared_ptr<const Types> kernel_types, bool use_cache, const ProgressMaker& progress) {
     auto opened = std::make_shared<DwarfFile>(std::move(file), arch, slide, module);
     return std::make_unique<LibdwInfo>(std::move(opened), std::move(kernel_types), use_cache, progress);

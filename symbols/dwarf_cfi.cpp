@@ -311,6 +311,8 @@ private:
         return true;
     }
 
+    static bool is_same(const std::optional<Rule>& rule) { return !rule || rule->kind == Rule::Kind::same; }
+
     UnwindRow to_row(const State& state, const Cie& cie) const {
         UnwindRow row = state.expression ? state.cfa : UnwindRow{};
         if (!state.expression) row.cfa_register = state.cfa_register, row.cfa_offset = state.cfa_offset;
@@ -320,11 +322,14 @@ private:
         for (unsigned i = 0; i < Registers::max; ++i) {
             const bool kept = std::find(arch.callee_saved.begin(), arch.callee_saved.end(), i) != arch.callee_saved.end();
             const unsigned to = i == cie.return_column ? arch.pc : i;
+            if (i == cie.return_column && i != arch.pc && is_same(state.rules[i])) continue;
             if (state.rules[i]) row.rules.push_back({to, *state.rules[i]});
             else if (i == arch.sp) row.rules.push_back({i, {Rule::Kind::cfa_plus, 0, 0}});
             else if (kept) row.rules.push_back({i, {Rule::Kind::same, 0, 0}});
         }
         const auto& back = state.rules[cie.return_column];
+        if (cie.return_column != arch.pc && is_same(back)) // nobody saved it: it is still in its register
+            row.rules.push_back({arch.pc, {Rule::Kind::in_register, static_cast<unsigned>(cie.return_column), 0}});
         if (back && back->kind == Rule::Kind::undefined) row.frame = UnwindRow::Frame::end;
         return row;
     }

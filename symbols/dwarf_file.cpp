@@ -44,8 +44,8 @@ std::string_view dwarf_name(Dwarf_Die& entry) {
     return name ? std::string_view(name) : std::string_view();
 }
 
-DwarfFile::DwarfFile(std::shared_ptr<const ElfFile> file, const Architecture& arch, uint64_t slide, const LoadedModule* module)
-    : file_(std::move(file)), arch_(arch), slide_(file_->relocatable() ? 0 : slide) {
+DwarfFile::DwarfFile(std::shared_ptr<const ElfFile> file, const Architecture& arch, Slide slide, const LoadedModule* module)
+    : file_(std::move(file)), arch_(arch), slide_(file_->relocatable() ? Slide() : slide) {
     try {
         open_elf();
         if (file_->relocatable()) {

@@ -3,6 +3,7 @@
 #pragma once
 #include "arch/architecture.hpp"
 #include "symbols/elf_file.hpp"
+#include "symbols/symbols.hpp"
 #include <elfutils/libdw.h>
 #include <map>
 #include <memory>
@@ -20,7 +21,7 @@ namespace kcrash {
 class DwarfFile {
 public:
     // FileError when libdw cannot read it or when the file's relocations are not known.
-    DwarfFile(std::shared_ptr<const ElfFile> file, const Architecture& arch, uint64_t slide, const LoadedModule* module);
+    DwarfFile(std::shared_ptr<const ElfFile> file, const Architecture& arch, Slide slide, const LoadedModule* module);
     ~DwarfFile();
     DwarfFile(const DwarfFile&) = delete;
     DwarfFile& operator=(const DwarfFile&) = delete;
@@ -29,9 +30,8 @@ public:
     Dwarf* dwarf() const { return dwarf_; }
     const ElfFile& file() const { return *file_; }
     const Architecture& arch() const { return arch_; }
-    // Only addresses in the kernel's half move: per-cpu variables have small addresses of their own.
-    uint64_t to_file(uint64_t run_time) const { return run_time >> 63 ? run_time - slide_ : run_time; }
-    uint64_t to_run_time(uint64_t address) const { return address >> 63 ? address + slide_ : address; }
+    uint64_t to_file(uint64_t run_time) const { return slide_.to_linked(run_time); }
+    uint64_t to_run_time(uint64_t address) const { return slide_.to_run_time(address); }
     // A section's bytes as libdw sees them: uncompressed and relocated. Empty when there is none. Stays.
     std::span<const std::byte> section(std::string_view name) const;
 
@@ -52,7 +52,7 @@ private:
 
     std::shared_ptr<const ElfFile> file_;
     const Architecture& arch_;
-    uint64_t slide_;
+    Slide slide_;
     int fd_ = -1;
     std::span<std::byte> mapped_; // the file, when libelf works on our own mapping of it
     Elf* elf_ = nullptr;

@@ -42,6 +42,8 @@ constexpr Relocation known[] = {
     {em_loongarch, 55, Kind::subtract, 4},         {em_loongarch, 56, Kind::subtract, 8},         {em_loongarch, 99, Kind::relative, 4},
     {em_loongarch, 105, Kind::add6, 1},            {em_loongarch, 106, Kind::subtract6, 1},       {em_loongarch, 107, Kind::add_uleb, 0},
     {em_loongarch, 108, Kind::subtract_uleb, 0},   {em_loongarch, 109, Kind::relative, 8},
+    {EM_AARCH64, R_AARCH64_NONE, Kind::none, 0},   {EM_AARCH64, R_AARCH64_ABS64, Kind::absolute, 8}, {EM_AARCH64, R_AARCH64_ABS32, Kind::absolute, 4},
+    {EM_AARCH64, R_AARCH64_PREL64, Kind::relative, 8}, {EM_AARCH64, R_AARCH64_PREL32, Kind::relative, 4},
 };
 
 const Relocation* find_relocation(uint16_t machine, uint32_t type) {

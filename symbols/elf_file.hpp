@@ -43,7 +43,7 @@ public:
 };
 
 // Symbols of a linked file; `slide` is added to every address in the kernel's half (per-cpu and absolute ones stay).
-std::shared_ptr<const SymbolTable> read_symbols(const ElfFile& file, uint64_t slide);
+std::shared_ptr<const SymbolTable> read_symbols(const ElfFile& file, Slide slide);
 // Symbols of a relocatable module, at the run-time addresses of its sections.
 std::shared_ptr<const SymbolTable> read_module_symbols(const ElfFile& file, const LoadedModule& module);
 

@@ -36,9 +36,6 @@ char letter(const ElfSymbol& symbol, const std::vector<char>& section_letters) {
     return symbol.binding == STB_GLOBAL && c != 'N' ? static_cast<char>(std::toupper(c)) : c;
 }
 
-// Marks of code and data inside a function (ARM, RISC-V), and labels that a compiler kept: not names of anything.
-bool is_mark(std::string_view name) { return name.empty() || name[0] == '$' || name.starts_with(".L"); }
-
 // The parts of a symbol table that are needed, checked against the file.
 struct RawTable {
     std::span<const std::byte> symbols, strings, extended;
@@ -105,9 +102,11 @@ std::vector<std::byte> build_symbol_image(const ElfFile& file) {
     return builder.build();
 }
 
+bool is_mark(std::string_view name) { return name.empty() || name[0] == '$' || name.starts_with(".L"); }
+
 std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-std::shared_ptr<const SymbolTable> read_symbols(const ElfFile& file, uint64_t slide) {
+std::shared_ptr<const SymbolTable> read_symbols(const ElfFile& file, Slide slide) {
     return open_symbol_image(own_bytes(build_symbol_image(file)), slide, file_name(file.path()));
 }
 

@@ -14,7 +14,7 @@ namespace kcrash {
 
 // The index cache (keyed by build-id, size, a hash of the section table; and slide is applied on look-up): the kernel's
 // sorted symbols mapped from the cache folder. Builds and writes it when missing, if `write`. A damaged one is discarded.
-std::shared_ptr<const SymbolTable> cached_symbols(const ElfFile& file, uint64_t slide, bool use_cache);
+std::shared_ptr<const SymbolTable> cached_symbols(const ElfFile& file, Slide slide, bool use_cache);
 
 // The dump's own kallsyms (kernel/kallsyms.c), from vmcoreinfo (6.0+) or from the symbols given by `locate`.
 // Null when the dump does not say where they are. MemoryError, CorruptError.
@@ -32,7 +32,7 @@ std::unique_ptr<UnwindTable> open_orc(const AddressSpace& kernel, const OrcRange
                                       const TypeSource* types);
 
 // DWARF through libdw. For a module: its run-time section addresses. FileError.
-std::unique_ptr<DebugInfo> open_dwarf(std::shared_ptr<const ElfFile> file, const Architecture& arch, uint64_t slide,
+std::unique_ptr<DebugInfo> open_dwarf(std::shared_ptr<const ElfFile> file, const Architecture& arch, Slide slide,
                                       const LoadedModule* module, std::shared_ptr<const Types> kernel_types, bool use_cache = true,
                                       const ProgressMaker& progress = {});
 

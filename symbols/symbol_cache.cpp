@@ -113,7 +113,7 @@ std::shared_ptr<const ImageBytes> cached_block(const ElfFile& file, std::string_
     return own_bytes(std::move(block));
 }
 
-std::shared_ptr<const SymbolTable> cached_symbols(const ElfFile& file, uint64_t slide, bool use_cache) {
+std::shared_ptr<const SymbolTable> cached_symbols(const ElfFile& file, Slide slide, bool use_cache) {
     const auto block = cached_block(file, "symbols", use_cache, [&] { return build_symbol_image(file); });
     return open_symbol_image(block, slide, file_name(file.path()));
 }

@@ -10,7 +10,6 @@
 namespace kcrash {
 namespace {
 
-constexpr uint64_t kernel_half = uint64_t{1} << 63;
 
 struct Header {
     uint64_t magic;
@@ -38,7 +37,7 @@ struct Layout {
 
 class ImageTable final : public SymbolTable {
 public:
-    ImageTable(std::shared_ptr<const ImageBytes> image, const Header& header, uint64_t slide, std::string source)
+    ImageTable(std::shared_ptr<const ImageBytes> image, const Header& header, Slide slide, std::string source)
         : image_(std::move(image)), header_(header), at_(header), slide_(slide), source_(std::move(source)) {
         const std::byte* base = image_->bytes().data();
         addresses_ = reinterpret_cast<const uint64_t*>(base + at_.addresses);
@@ -54,14 +53,16 @@ public:
 
     Symbol at(size_t index) const override {
         const uint64_t address = addresses_[index];
-        return {address >= kernel_half ? address + slide_ : address, sizes_[index], name(index), types_[index]};
+        return {slide_.to_run_time(address), sizes_[index], name(index), types_[index]};
     }
 
     size_t first_above(uint64_t address) const override {
         // Linked and run-time addresses have the same order: only the kernel's half moves, and it stays above the rest.
-        if (address >= kernel_half) {
-            address -= slide_;
-            if (address < kernel_half) address = slide_ >> 63 ? ~uint64_t{0} : kernel_half - 1;
+        if (address >= slide_.from) {
+            const bool before = slide_.by >> 63 ? false : address - slide_.from < slide_.by;          // below all that moved
+            const bool beyond = slide_.by >> 63 && address > ~uint64_t{0} + slide_.by;                // above all that moved
+            if (before && slide_.from == 0) return 0;
+            address = before ? slide_.from - 1 : beyond ? ~uint64_t{0} : address - slide_.by;
         }
         return static_cast<size_t>(std::upper_bound(addresses_, addresses_ + header_.count, address) - addresses_);
     }
@@ -89,7 +90,7 @@ private:
     std::shared_ptr<const ImageBytes> image_;
     Header header_;
     Layout at_;
-    uint64_t slide_;
+    Slide slide_;
     std::string source_;
     const uint64_t* addresses_;
     const uint32_t *sizes_, *name_offsets_, *buckets_, *members_;
@@ -177,7 +178,7 @@ bool is_symbol_image(std::span<const std::byte> bytes) {
     return at.end == bytes.size() && bytes[at.names + header.name_bytes - 1] == std::byte{0};
 }
 
-std::shared_ptr<const SymbolTable> open_symbol_image(std::shared_ptr<const ImageBytes> image, uint64_t slide, std::string source) {
+std::shared_ptr<const SymbolTable> open_symbol_image(std::shared_ptr<const ImageBytes> image, Slide slide, std::string source) {
     const auto bytes = image->bytes();
     if (!is_symbol_image(bytes)) return nullptr;
     Header header{};

@@ -39,8 +39,8 @@ std::shared_ptr<const ImageBytes> own_bytes(std::vector<std::byte> bytes);
 // Is it a block that build() of this version made? If not it is damaged or foreign.
 bool is_symbol_image(std::span<const std::byte> bytes);
 
-// A table over a block from build(). `slide` is added to addresses in the kernel's half. Null when the block is not one
+// A table over a block from build(). Addresses are those after `slide`. Null when the block is not one
 // that is_symbol_image() knows. What the checks do not see cannot lead outside of it.
-std::shared_ptr<const SymbolTable> open_symbol_image(std::shared_ptr<const ImageBytes> image, uint64_t slide, std::string source);
+std::shared_ptr<const SymbolTable> open_symbol_image(std::shared_ptr<const ImageBytes> image, Slide slide, std::string source);
 
 } // namespace kcrash

@@ -11,6 +11,17 @@
 
 namespace kcrash {
 
+// KASLR: how far the kernel runs from where it was linked, and from which linked address on (Architecture::moved_from): what is
+// below has addresses of its own, the per-cpu symbols of x86_64.
+struct Slide {
+    Slide() = default;
+    Slide(uint64_t bytes, uint64_t first = uint64_t{1} << 63) : by(bytes), from(first) {}
+    uint64_t to_run_time(uint64_t linked) const { return linked >= from ? linked + by : linked; }
+    uint64_t to_linked(uint64_t run_time) const { return run_time - by >= from && (run_time >= from || from == 0) ? run_time - by : run_time; }
+    uint64_t by = 0; // bytes, modulo 2^64
+    uint64_t from = uint64_t{1} << 63;
+};
+
 // Addresses are run-time ones: KASLR and module load addresses are already in.
 struct Symbol {
     uint64_t address = 0;

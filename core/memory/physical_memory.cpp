@@ -78,7 +78,7 @@ struct PhysicalMemory::Cache {
 };
 
 PhysicalMemory::PhysicalMemory(const Dump& dump, size_t cache_bytes)
-    : dump_(dump), cache_(std::make_unique<Cache>(cache_bytes / dump.info().page_size, dump.info().page_size)) {}
+    : dump_(dump), page_size_(dump.info().page_size), cache_(std::make_unique<Cache>(cache_bytes / dump.info().page_size, dump.info().page_size)) {}
 
 PhysicalMemory::~PhysicalMemory() = default;
 
@@ -100,7 +100,7 @@ Fault PhysicalMemory::try_read_within(uint64_t frame, size_t offset, std::span<s
 }
 
 Fault PhysicalMemory::try_read_until(uint64_t& at, std::span<std::byte> into) const {
-    const uint64_t size = page_size();
+    const uint64_t size = cache_->page_size;
     while (!into.empty()) {
         const size_t offset = at & (size - 1);
         const size_t n = std::min<size_t>(into.size(), size - offset);

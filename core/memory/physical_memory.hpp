@@ -19,7 +19,9 @@ public:
     // As try_read, but throws MemoryError.
     void read(PhysicalAddress at, std::span<std::byte> into, std::string_view what = {}) const;
 
-    uint64_t page_size() const { return dump_.info().page_size; }
+    // Of the kernel, in bytes. The dump's pages may be larger: QEMU stores those of arm64 by 64 KB.
+    uint64_t page_size() const { return page_size_; }
+    void set_page_size(uint64_t bytes) { page_size_ = bytes; }
     const Dump& dump() const { return dump_; }
     // The user's own wish (--zero_excluded, set zero_excluded on): excluded pages read as zeroes.
     void set_zero_excluded(bool on) { zero_excluded_ = on; }
@@ -30,6 +32,7 @@ private:
     Fault try_read_within(uint64_t frame, size_t offset, std::span<std::byte> into) const;
     Fault try_read_until(uint64_t& at, std::span<std::byte> into) const; // `at` ends at the first unreadable byte
     const Dump& dump_;
+    uint64_t page_size_;
     std::unique_ptr<Cache> cache_;
     std::atomic<bool> zero_excluded_{false};
 };

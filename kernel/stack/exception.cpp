@@ -6,8 +6,8 @@
 namespace kcrash {
 
 std::string stack_separator(std::string_view stack_name) {
-    if (stack_name == "IRQ") return "--- <IRQ stack> ---";
-    if (stack_name == "ENTRY_TRAMPOLINE") return "--- <ENTRY_TRAMPOLINE stack> ---";
+    for (const std::string_view plain : {"IRQ", "ENTRY_TRAMPOLINE", "Overflow", "SDEI"})
+        if (stack_name == plain) return fmt::format("--- <{} stack> ---", plain);
     return fmt::format("--- <{} exception stack> ---", stack_name);
 }
 

@@ -11,10 +11,56 @@ std::optional<uint64_t> kernel_symbol(const Target& target, std::string_view nam
 uint64_t process_stack_size(const Target& target);
 // The interrupt and exception stacks of one CPU.
 std::vector<StackRange> special_stacks_of(const Target& target, unsigned cpu);
-// The same for one architecture, stack_<arch>.cpp. To add one: write that file and name it in special_stacks.cpp.
-std::vector<StackRange> x86_64_stacks(const Target& target, unsigned cpu);
 // Are the registers of the notes those of the moment of the dump (QEMU), or those that a CPU had when it was stopped?
 bool notes_are_of_the_moment(const Target& target);
+
+// A word that may be a signed address of the kernel's code: as it was before. Others stay what they are.
+uint64_t unsigned_code(const Target& target, uint64_t value);
+
+// Addresses of code, exclusive end.
+struct CodeRange {
+    uint64_t begin, end;
+};
+
+// One frame as the loop stands in it, for a machine to find the way on.
+struct FrameView {
+    const StackWorld& world;
+    const Architecture& arch;
+    const Registers& registers;
+    const StackRange* range; // the stack; null: nobody knows which
+    uint64_t lookup;         // the address whose function it is
+    bool is_return_address;
+
+    std::optional<uint64_t> word(uint64_t address) const; // nothing: it cannot be read
+};
+
+// What an architecture adds to the loop of unwinder.cpp. To add one: write stack_<arch>.cpp with one `const StackMachine` and name it
+// in machines.cpp. Functions that are null have nothing to add.
+struct StackMachine {
+    const char* arch; // Architecture::name
+    // The stacks of a CPU that are no task's.
+    std::vector<StackRange> (*special_stacks)(const Target& target, unsigned cpu);
+    // Code that saves the registers of what it interrupted; only where neither ORC nor CFI tells it.
+    std::vector<CodeRange> (*entry_code)(const Target& target);
+    // Where a task that does not run goes on; nothing when memory does not tell.
+    std::optional<StackStart> (*sleeping_start)(const Target& target, const Task& task);
+    // The functions in which a CPU ends up when the kernel dies: they do not return. The first is that of the CPU that died.
+    std::span<const char* const> last_functions;
+    // A start at a return address that lies in `slot`.
+    StackStart (*start_at_slot)(const StackWorld& world, const Architecture& arch, uint64_t slot);
+    // The way on where there are no other rules: the chain of frames that the ABI keeps. Nothing: it leads nowhere.
+    std::optional<UnwindRow> (*frame_rules)(const FrameView& frame);
+    // Rules of ORC or CFI, made to fit what is known of this frame; nothing: they cannot be right here.
+    std::optional<UnwindRow> (*fit)(const FrameView& frame, const UnwindRow& row);
+    // The registers of who called an address that is no code.
+    std::optional<Registers> (*back_from_wild_jump)(const FrameView& frame);
+    bool frame_pointer_leads; // frame records link one stack with the next: the frame pointer tells the stack of a frame
+
+    // ---- how crash shows it
+    bool frame_pointer_shown;    // in brackets is the frame pointer, not the place of the return address; words begin there
+    bool interrupted_is_a_frame; // an interrupted function has a line of its own on every stack, not only where stacks change
+};
+const StackMachine& stack_machine(const Architecture& arch); // one without anything for an architecture that has none
 
 // Registers and stacks of tasks, and of the CPUs that they ran on. Looks at the target. Safe from many threads.
 class Unwinder {
@@ -35,6 +81,8 @@ private:
     const Target& target_;
     uint64_t stack_size_;
     std::vector<uint64_t> tracers_; // return addresses that stand for others
+    std::vector<CodeRange> entry_code_;
+    uint64_t signature_bits_ = 0;   // of return addresses into the kernel
 };
 
 // Symbols of code that is the return address of functions that are being traced.

@@ -41,9 +41,24 @@ std::optional<Registers> from_crash_notes(const Target& target, unsigned cpu) {
 
 } // namespace
 
+// Memory that the kernel keeps for its notes: did it write any? False too when that cannot be read.
+static bool kernel_wrote_none(const Target& target) {
+    const auto symbol = kernel_symbol(target, "crash_notes");
+    uint64_t base = 0;
+    if (!symbol || try_word(target, *symbol, base) != Fault::none) return false;
+    for (const unsigned cpu : target.possible_cpus()) {
+        const auto address = per_cpu_address(target, base, cpu);
+        uint32_t name_size = 0;
+        if (!address || target.kernel().try_load(VirtualAddress{*address}, name_size) != Fault::none || name_size) return false;
+    }
+    return true;
+}
+
+// QEMU has a note of its own on x86. Elsewhere its notes are told by this: those of a kdump are copies of what the kernel wrote.
 bool notes_are_of_the_moment(const Target& target) {
     const auto& notes = target.dump().notes();
-    return std::any_of(notes.begin(), notes.end(), [](const Note& note) { return note.name == "QEMU"; });
+    const auto of_qemu = [](const Note& note) { return note.name == "QEMU"; };
+    return std::any_of(notes.begin(), notes.end(), of_qemu) || kernel_wrote_none(target);
 }
 
 std::optional<Registers> cpu_registers(const Target& target, unsigned cpu) {
@@ -61,8 +76,7 @@ std::optional<Registers> cpu_registers(const Target& target, unsigned cpu) {
     if (index >= found.size()) return std::nullopt;
     auto registers = parse_prstatus(target.arch(), found[index]->description);
     // No processor has a register for the number of the system call: QEMU writes a zero there.
-    for (const SavedRegister& saved : target.arch().prstatus)
-        if (registers && by_number && std::string_view(saved.name) == "ORIG_RAX") registers->forget(saved.number);
+    if (registers && by_number) registers->forget(target.arch().syscall);
     return registers;
 }
 

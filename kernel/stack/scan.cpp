@@ -12,7 +12,8 @@ constexpr uint64_t most_bytes = 1 << 20; // of one stack
 
 void add_text(const Target& target, uint64_t begin, uint64_t end, std::vector<ScanItem>& items) {
     for (const StackWord& word : stack_words(target, begin, end))
-        if (word.value && target.symbols().is_text(*word.value)) items.push_back({ScanItem::Kind::text, word.address, *word.value, {}, {}});
+        if (const auto value = word.value ? std::optional(unsigned_code(target, *word.value)) : std::nullopt; value && target.symbols().is_text(*value))
+            items.push_back({ScanItem::Kind::text, word.address, *value, {}, {}});
 }
 
 void add_registers(const ExceptionFrame& exception, std::vector<ScanItem>& items) {
@@ -83,11 +84,12 @@ uint64_t lookup_of(const Target& target, uint64_t value) {
     const auto match = target.symbols().containing(value);
     if (match && match->offset != 0) return value - 1;
     // The first byte of a function: a pointer to it, or what a call that never returns left behind as the last
-    // instruction of the function before (e8 and 32 bits).
-    std::byte code[5];
-    const bool read = target.kernel().try_read(VirtualAddress{value - sizeof code}, code) == Fault::none;
-    const uint64_t distance = static_cast<uint64_t>(sign_extend(load<uint32_t>(code + 1, target.arch().order), 32));
-    return read && code[0] == std::byte{0xe8} && target.symbols().is_text(value + distance) ? value - 1 : match ? value : value - 1;
+    // instruction of the function before.
+    const Architecture& arch = target.arch();
+    std::vector<std::byte> code(arch.call_size);
+    const bool read = !code.empty() && target.kernel().try_read(VirtualAddress{value - code.size()}, code) == Fault::none;
+    const auto callee = read ? arch.call_target(code, value) : std::nullopt;
+    return callee && target.symbols().is_text(*callee) ? value - 1 : match ? value : value - 1;
 }
 
 std::vector<ExceptionFrame> find_exception_frames(const Target& target, const StackRange& range) {

@@ -4,6 +4,7 @@
 #include "kernel/stack/machine.hpp"
 #include "kernel/stack/task_world.hpp"
 #include "kernel/word.hpp"
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -53,6 +54,21 @@ bool TaskWorld::keeps_frame_pointers() const {
     return options_.rules == UnwindRules::frame_pointer || !kernel_symbol(target_, "__start_orc_unwind");
 }
 
+bool TaskWorld::is_entry_code(uint64_t lookup) const {
+    const auto holds = [lookup](const CodeRange& range) { return lookup >= range.begin && lookup < range.end; };
+    return std::any_of(unwinder_.entry_code_.begin(), unwinder_.entry_code_.end(), holds);
+}
+
+std::optional<uint64_t> TaskWorld::offset_of(std::string_view type, std::string_view member) const {
+    const auto found = target_.try_member(type, {member});
+    return found ? std::optional<uint64_t>(found->offset) : std::nullopt;
+}
+
+uint64_t TaskWorld::unsigned_return(uint64_t value) const {
+    const uint64_t bits = unwinder_.signature_bits_;
+    return bits && is_text(value | bits) ? value | bits : value;
+}
+
 std::string TaskWorld::describe_missing_rules(uint64_t pc) const {
     if (const LoadedModule* module = target_.symbols().module_of(pc))
         return fmt::format("no unwind data for 0x{:x} [{}]; load its symbols with \"mod -s {}\"", pc, module->name, module->name);
@@ -60,7 +76,11 @@ std::string TaskWorld::describe_missing_rules(uint64_t pc) const {
     return fmt::format("no unwind data for 0x{:x} {}", pc, target_.symbols().describe(pc));
 }
 
-Unwinder::Unwinder(const Target& target) : target_(target), stack_size_(process_stack_size(target)), tracers_(tracer_returns(target)) {}
+Unwinder::Unwinder(const Target& target) : target_(target), stack_size_(process_stack_size(target)), tracers_(tracer_returns(target)) {
+    const StackMachine& machine = stack_machine(target.arch());
+    if (machine.entry_code) entry_code_ = machine.entry_code(target);
+    if (target.arch().signature_bits) signature_bits_ = target.arch().signature_bits(target.facts());
+}
 
 std::optional<StackRange> Unwinder::process_stack(const Task& task) const {
     if (!task.stack || *task.stack == 0) return std::nullopt;

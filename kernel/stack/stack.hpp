@@ -29,8 +29,8 @@ struct Frame {
     std::string stack_name;          // "IRQ", "NMI", "#DF", "DEBUG", "MCE", "" process: the stack this frame is on
     std::string leaves_stack;        // not empty: "--- <NMI exception stack> ---" follows this frame
     const char* source = "";         // which rules led here: "ORC", "CFI", "notes", "scheduler"
-    // The function was interrupted: `pc` is also in the exception frame before it. Printed only where stacks change.
-    bool interrupted = false;
+    bool interrupted = false;        // the function was interrupted: `pc` is also in the exception frame before it
+    bool hidden = false;             // it has no line and no number of its own: the exception frame before it names the function
     uint64_t lookup() const { return is_return_address ? pc - 1 : pc; }
 };
 
@@ -64,7 +64,7 @@ struct StackOptions {
 // Never throws for damaged memory: it ends with what it has. At most 1024 frames; the stack pointer only ascends on one stack.
 Stack unwind(const Target& target, const Tasks& tasks, const Task& task, const StackOptions& options = {});
 
-// All stacks of the machine besides the tasks' own: IRQ and exception stacks by CPU (arch-specific part in stack_<arch>.cpp).
+// All stacks of the machine besides the tasks' own: IRQ and exception stacks by CPU (the machine's part in stack_<arch>.cpp).
 std::vector<StackRange> special_stacks(const Target& target);
 
 // Registers of the CPU at the crash, from the dump's notes; nothing when there is no note for it.

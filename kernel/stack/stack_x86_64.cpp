@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// x86_64: the stacks that are not a task's.
+// x86_64: the stacks that are not a task's, and where tasks' stacks begin.
 //
 // Each CPU has one stack for interrupts and soft interrupts (16 kB), which functions change to by themselves, and several
 // that the processor changes to by itself (IST), lest a broken stack pointer be used: double fault, NMI, debug, machine
@@ -75,13 +75,97 @@ void add_old_exception_stacks(const Target& target, unsigned cpu, std::vector<St
             found.push_back({*top - stacks[i].second, *top, stacks[i].first, cpu});
 }
 
-} // namespace
-
-std::vector<StackRange> x86_64_stacks(const Target& target, unsigned cpu) {
+std::vector<StackRange> special_stacks(const Target& target, unsigned cpu) {
     std::vector<StackRange> found;
     add_irq_stack(target, cpu, found);
     if (!add_exception_stacks(target, cpu, found)) add_old_exception_stacks(target, cpu, found);
     return found;
 }
+
+// A task that does not run was left in __switch_to_asm(), which pushed a struct inactive_task_frame: thread.sp points to it
+// (arch/x86/include/asm/switch_to.h).
+std::optional<StackStart> sleeping_start(const Target& target, const Task& task) {
+    const Architecture& arch = target.arch();
+    const auto saved_sp = target.try_member("task_struct", {"thread.sp"});
+    uint64_t sp = 0, value = 0;
+    if (!saved_sp || saved_sp->load(target.kernel(), task.address, sp) != Fault::none || !sp) return std::nullopt;
+    StackStart start;
+    constexpr std::pair<const char*, unsigned> members[] = {{"r15", 15}, {"r14", 14}, {"r13", 13}, {"r12", 12}, {"bx", 3}, {"bp", 6}};
+    for (const auto& [name, number] : members)
+        if (const auto member = target.try_member("inactive_task_frame", {name}))
+            if (member->load(target.kernel(), sp, value) == Fault::none) start.registers.set(number, value);
+    const auto return_address = target.try_member("inactive_task_frame", {"ret_addr"});
+    if (!return_address || return_address->load(target.kernel(), sp, value) != Fault::none) return std::nullopt;
+    start.slot = sp + return_address->offset;
+    start.registers.set(arch.pc, value);
+    start.registers.set(arch.sp, start.slot + arch.word_size);
+    return start;
+}
+
+constexpr const char* last_functions[] = {"machine_kexec", "crash_nmi_callback"};
+
+StackStart start_at_slot(const StackWorld& world, const Architecture& arch, uint64_t slot) {
+    StackStart start;
+    start.slot = slot;
+    start.registers.set(arch.sp, slot + arch.word_size);
+    std::byte bytes[8];
+    if (world.read(slot, bytes) == Fault::none) start.registers.set(arch.pc, load_unsigned(bytes, arch.order));
+    return start;
+}
+
+// Code without rules (made at run time, or a kernel built for it) keeps the chain of frame pointers. It is believed
+// only if it leads upwards on this stack to an address of text. Entry code of such kernels stores the address of
+// the struct pt_regs plus one (ENCODE_FRAME_POINTER of arch/x86/include/asm/frame.h).
+std::optional<UnwindRow> frame_rules(const FrameView& frame) {
+    const Architecture& arch = frame.arch;
+    const auto fp = frame.registers.get(arch.fp), sp = frame.registers.get(arch.sp);
+    if (!fp || !sp || !frame.range || *fp < *sp || *fp >= frame.range->end) return std::nullopt;
+    UnwindRow row;
+    row.source = "frame pointer";
+    row.cfa_register = arch.fp;
+    constexpr int64_t word = 8;
+    if (*fp % word == 1) {
+        row.frame = UnwindRow::Frame::exception;
+        row.cfa_offset = -1;
+        return row;
+    }
+    const auto caller = frame.word(*fp + word);
+    if (*fp % word || !caller || !frame.world.is_text(*caller)) return std::nullopt;
+    row.frame = UnwindRow::Frame::call;
+    row.cfa_offset = 2 * word;
+    row.rules = {{arch.pc, {RegisterRule::Kind::at_cfa, 0, -word}},
+                 {arch.sp, {RegisterRule::Kind::cfa_plus, 0, 0}},
+                 {arch.fp, {RegisterRule::Kind::at_cfa, 0, -2 * word}}};
+    return row;
+}
+
+// The call left the return address on top of the stack.
+std::optional<Registers> back_from_wild_jump(const FrameView& frame) {
+    const uint64_t sp = *frame.registers.get(frame.arch.sp);
+    const auto caller = frame.word(sp);
+    if (!caller) return std::nullopt;
+    Registers next = frame.registers;
+    next.set(frame.arch.pc, *caller);
+    next.set(frame.arch.sp, sp + frame.arch.word_size);
+    return next;
+}
+
+} // namespace
+
+extern const StackMachine stack_x86_64;
+const StackMachine stack_x86_64 = {
+    .arch = "x86_64",
+    .special_stacks = special_stacks,
+    .entry_code = nullptr, // ORC tells it
+    .sleeping_start = sleeping_start,
+    .last_functions = last_functions,
+    .start_at_slot = start_at_slot,
+    .frame_rules = frame_rules,
+    .fit = nullptr,
+    .back_from_wild_jump = back_from_wild_jump,
+    .frame_pointer_leads = false,
+    .frame_pointer_shown = false,
+    .interrupted_is_a_frame = false,
+};
 
 } // namespace kcrash

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Where a stack begins.
 //
-// A task that does not run was left in __switch_to_asm(), which pushed a struct inactive_task_frame: thread.sp points to it.
+// A task that does not run was left in the scheduler's switch, which saved its registers: where is the machine's matter.
 //
 // A task that ran when the kernel died is harder. The notes of a kdump hold what a CPU did before it was stopped: the
 // registers that the NMI of the crashing CPU interrupted or, on that CPU itself, those of a moment inside of __crash_kexec() or
@@ -16,18 +16,11 @@
 namespace kcrash {
 namespace {
 
-// The functions in which a CPU ends up: they do not return.
-constexpr const char* last_functions[] = {"machine_kexec", "crash_nmi_callback"};
-
-struct CodeRange {
-    uint64_t begin, end;
-};
-
 std::vector<CodeRange> last_code(const Target& target) {
     constexpr uint64_t guess = 4096; // bytes, where kallsyms tells no size: the next symbol ends it
     const SymbolTable& table = target.symbols().kernel();
     std::vector<CodeRange> found;
-    for (const char* name : last_functions)
+    for (const char* name : stack_machine(target.arch()).last_functions)
         for (const size_t index : table.find(name)) {
             const Symbol symbol = table.at(index);
             const size_t next = table.first_above(symbol.address);
@@ -46,9 +39,11 @@ bool same_function(const Target& target, uint64_t a, uint64_t b) {
 bool reaches(const Target& target, const Stack& stack, const Registers& note) {
     const Architecture& arch = target.arch();
     const auto pc = note.get(arch.pc), sp = note.get(arch.sp);
+    const bool by_frame_pointer = stack_machine(arch).frame_pointer_leads;
     for (const Frame& frame : stack.frames) {
         if (frame.exception && frame.exception->registers.get(arch.pc) == pc && frame.exception->registers.get(arch.sp) == sp) return true;
-        if (frame.frame_base == *sp && same_function(target, frame.lookup(), *pc)) return true;
+        const bool here = frame.frame_base == *sp || (by_frame_pointer && frame.registers.get(arch.fp) == note.get(arch.fp));
+        if (here && same_function(target, frame.lookup(), *pc)) return true;
     }
     return false;
 }
@@ -70,18 +65,20 @@ std::vector<uint64_t> words_of(const StackWorld& world, const Architecture& arch
 std::optional<StackStart> find_handler(const Target& target, const StackWorld& world, const std::vector<StackRange>& stacks,
                                        const Registers& note) {
     const Architecture& arch = target.arch();
+    const StackMachine& machine = stack_machine(arch);
     const std::vector<CodeRange> code = last_code(target);
+    if (!machine.start_at_slot) return std::nullopt;
     std::optional<StackStart> best;
     size_t most = 0;
     for (const StackRange& range : stacks) {
         const std::vector<uint64_t> words = words_of(world, arch, range);
         for (size_t i = 0; i < words.size(); ++i) {
-            const auto inside = [&](const CodeRange& c) { return words[i] > c.begin && words[i] <= c.end; };
+            const uint64_t word = world.unsigned_return(words[i]);
+            const auto inside = [&](const CodeRange& c) { return word > c.begin && word <= c.end; };
             if (std::none_of(code.begin(), code.end(), inside)) continue;
-            StackStart start;
-            start.slot = range.begin + i * arch.word_size;
-            start.registers.set(arch.pc, words[i]);
-            start.registers.set(arch.sp, start.slot + arch.word_size);
+            StackStart start = machine.start_at_slot(world, arch, range.begin + i * arch.word_size);
+            if (!start.registers.get(arch.pc)) continue;
+            start.registers.set(arch.pc, word);
             start.source = "stopped";
             start.note = note;
             const Stack stack = unwind_from(world, arch, start);
@@ -93,28 +90,19 @@ std::optional<StackStart> find_handler(const Target& target, const StackWorld& w
 
 } // namespace
 
-// arch/x86/include/asm/switch_to.h: struct inactive_task_frame.
 std::optional<StackStart> Unwinder::sleeping_start(const Task& task) const {
     const Architecture& arch = target_.arch();
-    const auto saved_sp = target_.try_member("task_struct", {"thread.sp"});
-    uint64_t sp = 0, value = 0;
-    if (!saved_sp || saved_sp->load(target_.kernel(), task.address, sp) != Fault::none || !sp) return std::nullopt;
+    const StackMachine& machine = stack_machine(arch);
+    auto start = machine.sleeping_start ? machine.sleeping_start(target_, task) : std::nullopt;
+    if (!start || !start->registers.get(arch.pc) || !start->registers.get(arch.sp)) return std::nullopt;
+    const uint64_t sp = *start->registers.get(arch.sp), pc = *start->registers.get(arch.pc) | signature_bits_;
     const auto stack = process_stack(task);
-    if (stack && (sp < stack->begin || sp >= stack->end)) return std::nullopt;
-    StackStart start;
-    start.source = "scheduler";
-    constexpr std::pair<const char*, unsigned> members[] = {{"r15", 15}, {"r14", 14}, {"r13", 13}, {"r12", 12}, {"bx", 3}, {"bp", 6}};
-    for (const auto& [name, number] : members)
-        if (const auto member = target_.try_member("inactive_task_frame", {name}))
-            if (member->load(target_.kernel(), sp, value) == Fault::none) start.registers.set(number, value);
-    const auto return_address = target_.try_member("inactive_task_frame", {"ret_addr"});
-    if (!return_address || return_address->load(target_.kernel(), sp, value) != Fault::none) return std::nullopt;
-    start.slot = sp + return_address->offset;
-    start.registers.set(arch.pc, value);
-    start.registers.set(arch.sp, start.slot + arch.word_size);
+    if (stack && (sp < stack->begin || sp > stack->end)) return std::nullopt;
+    start->registers.set(arch.pc, pc);
+    start->source = "scheduler";
     // A task that never ran "returns" to the first instruction of ret_from_fork: nobody called from before it.
-    const auto match = target_.symbols().containing(value);
-    start.is_return_address = !match || match->offset != 0;
+    const auto match = target_.symbols().containing(pc);
+    start->is_return_address = !match || match->offset != 0;
     return start;
 }
 
@@ -146,17 +134,18 @@ std::optional<StackStart> Unwinder::start_of(const Task& task, const StackOption
         if (start && options.ip) start->registers.set(arch.pc, *options.ip), start->is_return_address = false;
         return start;
     }
-    start.emplace();
+    const StackMachine& machine = stack_machine(arch);
+    if (!machine.start_at_slot) return std::nullopt;
+    start = machine.start_at_slot(world, arch, *options.sp); // a return address lies where the user says
     start->source = "user";
-    start->slot = *options.sp;
-    start->registers.set(arch.sp, *options.sp);
-    start->registers.set(arch.pc, options.ip.value_or(0));
-    start->is_return_address = !options.ip;
-    if (options.ip) return start;
-    uint64_t value = 0; // a return address lies where the user says
-    if (try_word(target_, *options.sp, value) != Fault::none || !target_.symbols().is_text(value)) return std::nullopt;
-    start->registers.set(arch.pc, value);
-    start->registers.set(arch.sp, *options.sp + arch.word_size);
+    if (options.ip) {
+        start->registers.set(arch.pc, *options.ip);
+        start->registers.set(arch.sp, *options.sp);
+        start->is_return_address = false;
+        return start;
+    }
+    const auto pc = start->registers.get(arch.pc);
+    if (!pc || !target_.symbols().is_text(*pc)) return std::nullopt;
     return start;
 }
 

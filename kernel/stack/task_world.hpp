@@ -15,6 +15,9 @@ public:
     std::optional<StackRange> stack_of(uint64_t sp) const override;
     std::optional<uint64_t> original_return(uint64_t slot, uint64_t pc) const override;
     std::optional<uint64_t> function_start(uint64_t lookup) const override;
+    bool is_entry_code(uint64_t lookup) const override;
+    std::optional<uint64_t> offset_of(std::string_view type, std::string_view member) const override;
+    uint64_t unsigned_return(uint64_t value) const override;
     bool keeps_frame_pointers() const override;
     std::string describe_missing_rules(uint64_t pc) const override;
 

@@ -17,10 +17,18 @@
 //  - A function tracer replaces return addresses by its own; the world knows the original.
 //
 // A word is taken for a return address only where a rule says that one is there, and only if it points into text.
-#include "kernel/stack/unwinder.hpp"
+#include "kernel/stack/machine.hpp"
 #include <fmt/format.h>
 
 namespace kcrash {
+
+std::optional<uint64_t> FrameView::word(uint64_t address) const {
+    std::byte bytes[8];
+    const std::span<std::byte> into(bytes, arch.word_size);
+    if (world.read(address, into) != Fault::none) return std::nullopt;
+    return load_unsigned(into, arch.order);
+}
+
 namespace {
 
 constexpr size_t most_frames = 1024;
@@ -28,7 +36,7 @@ constexpr size_t most_frames = 1024;
 class Unwinding {
 public:
     Unwinding(const StackWorld& world, const Architecture& arch, const StackStart& start)
-        : world_(world), arch_(arch), registers_(start.registers), is_return_address_(start.is_return_address), slot_(start.slot),
+        : world_(world), arch_(arch), machine_(stack_machine(arch)), registers_(start.registers), is_return_address_(start.is_return_address), slot_(start.slot),
           source_(start.source) {
         stack_.start = start.exception;
         interrupted_ = start.exception.has_value();
@@ -56,7 +64,7 @@ private:
         Frame& frame = stack_.frames.emplace_back();
         frame.pc = *registers_.get(arch_.pc);
         frame.is_return_address = is_return_address_;
-        frame.sp = slot_;
+        frame.sp = machine_.frame_pointer_shown ? registers_.get(arch_.fp).value_or(slot_) : slot_;
         frame.frame_base = *registers_.get(arch_.sp);
         frame.registers = registers_;
         frame.source = source_;
@@ -80,18 +88,27 @@ private:
     }
 
     std::optional<UnwindRow> choose_rules(const Frame& frame) {
-        auto row = world_.rules(frame.lookup());
+        const FrameView here = view();
+        std::optional<UnwindRow> row;
+        if (!world_.is_entry_code(frame.lookup())) row = world_.rules(frame.lookup());
+        if (row && machine_.fit && row->frame != UnwindRow::Frame::undefined) row = machine_.fit(here, *row);
         if (row && row->frame != UnwindRow::Frame::undefined) return row;
         const bool text = world_.is_text(frame.lookup());
-        if (!text || world_.keeps_frame_pointers()) row = frame_pointer_rules();
+        if (!text || world_.keeps_frame_pointers()) row = frame_rules();
         else row = call_site_rules(frame);
         if (row && row->frame != UnwindRow::Frame::undefined) return row;
         end(StackEnd::no_rules, world_.describe_missing_rules(frame.pc));
         return std::nullopt;
     }
 
+    FrameView view() const {
+        return {world_, arch_, registers_, range_ ? &*range_ : nullptr, *registers_.get(arch_.pc) - (is_return_address_ ? 1 : 0), is_return_address_};
+    }
+
+    std::optional<UnwindRow> frame_rules() const { return machine_.frame_rules ? machine_.frame_rules(view()) : std::nullopt; }
+
     // Functions with odd assembly have no ORC (__crash_kexec of Linux 6.1), and there may be no CFI. Then the caller is found by
-    // its code: the next word that is the return address of a direct call (e8 and 32 bits) of this very function.
+    // its code: the next word that is the return address of a direct call of this very function.
     std::optional<UnwindRow> call_site_rules(const Frame& frame) const {
         constexpr uint64_t most = 1024; // bytes of one frame
         const auto function = world_.function_start(frame.lookup());
@@ -114,43 +131,12 @@ private:
     }
 
     bool calls(uint64_t return_address, uint64_t function) const {
-        std::byte code[5];
-        if (world_.read(return_address - sizeof code, code) != Fault::none || code[0] != std::byte{0xe8}) return false;
-        const uint64_t distance = static_cast<uint64_t>(sign_extend(load<uint32_t>(code + 1, arch_.order), 32));
-        return return_address + distance == function;
+        std::vector<std::byte> code(arch_.call_size);
+        if (code.empty() || world_.read(return_address - code.size(), code) != Fault::none) return false;
+        return arch_.call_target(code, return_address) == function;
     }
 
-    // Code without rules (made at run time, or a kernel built for it) keeps the chain of frame pointers. It is believed
-    // only if it leads upwards on this stack to an address of text. Entry code of such kernels stores the address of
-    // the struct pt_regs plus one (ENCODE_FRAME_POINTER of arch/x86/include/asm/frame.h).
-    std::optional<UnwindRow> frame_pointer_rules() const {
-        const auto fp = registers_.get(arch_.fp), sp = registers_.get(arch_.sp);
-        if (!fp || !sp || !range_ || *fp < *sp || *fp >= range_->end) return std::nullopt;
-        UnwindRow row;
-        row.source = "frame pointer";
-        row.cfa_register = arch_.fp;
-        const unsigned word = arch_.word_size;
-        if (*fp % word == 1) {
-            row.frame = UnwindRow::Frame::exception;
-            row.cfa_offset = -1;
-            return row;
-        }
-        const auto caller = read_word(*fp + word);
-        if (*fp % word || !caller || !world_.is_text(*caller)) return std::nullopt;
-        row.frame = UnwindRow::Frame::call;
-        row.cfa_offset = 2 * word;
-        row.rules = {{arch_.pc, {RegisterRule::Kind::at_cfa, 0, -static_cast<int64_t>(word)}},
-                     {arch_.sp, {RegisterRule::Kind::cfa_plus, 0, 0}},
-                     {arch_.fp, {RegisterRule::Kind::at_cfa, 0, -2 * static_cast<int64_t>(word)}}};
-        return row;
-    }
-
-    std::optional<uint64_t> read_word(uint64_t address) const {
-        std::byte bytes[8];
-        const std::span<std::byte> into(bytes, arch_.word_size);
-        if (world_.read(address, into) != Fault::none) return std::nullopt;
-        return load_unsigned(into, arch_.order);
-    }
+    std::optional<uint64_t> read_word(uint64_t address) const { return view().word(address); }
 
     std::optional<uint64_t> cfa_of(const UnwindRow& row) const {
         const auto base = registers_.get(row.cfa_register);
@@ -249,16 +235,18 @@ private:
 
     void to_caller(Frame& frame, const UnwindRow& row, uint64_t cfa) {
         const RegisterRule* pc_rule = rule_of(row, arch_.pc);
-        if (!pc_rule || pc_rule->kind != RegisterRule::Kind::at_cfa) {
+        const bool in_memory = pc_rule && pc_rule->kind == RegisterRule::Kind::at_cfa;
+        if (!pc_rule || (!in_memory && pc_rule->kind != RegisterRule::Kind::in_register)) {
             end(StackEnd::not_recovered, fmt::format("the rule of 0x{:x} has no return address", frame.pc));
             return;
         }
-        const uint64_t slot = cfa + static_cast<uint64_t>(pc_rule->offset);
-        if (range_ && slot + arch_.word_size > range_->end) {
+        const uint64_t slot = in_memory ? cfa + static_cast<uint64_t>(pc_rule->offset) : cfa;
+        if (in_memory && range_ && slot + arch_.word_size > range_->end) {
             end(StackEnd::outermost);
             return;
         }
-        const auto found = read_word(slot);
+        auto found = value_of(*pc_rule, arch_.pc, cfa);
+        if (found) found = world_.unsigned_return(*found);
         if (!found) {
             end(StackEnd::unreadable, fmt::format("the stack at 0x{:x} cannot be read", slot));
             return;
@@ -272,11 +260,22 @@ private:
         recover_saved(frame, row, cfa, caller);
         caller.set(arch_.pc, pc.value_or(*found));
         caller.set(arch_.sp, cfa);
+        if (machine_.frame_pointer_leads) follow_frame_pointer(caller);
         continue_with(caller, slot, true, row.source);
         interrupted_ = false;
         if (!pc) end(StackEnd::no_rules, fmt::format("a tracer keeps the return address that belongs at 0x{:x}, and it was not found", slot));
-        else if (!world_.is_text(*pc) && !frame_pointer_rules())
+        else if (!world_.is_text(*pc) && !frame_rules())
             end(StackEnd::outside, fmt::format("0x{:x} at 0x{:x} is not an address of code", *pc, slot));
+    }
+
+    // Frame records link one stack with the next: where the caller's lies is where the caller ran.
+    void follow_frame_pointer(Registers& caller) {
+        const auto fp = caller.get(arch_.fp);
+        if (!fp || !*fp || !range_ || (*fp >= range_->begin && *fp < range_->end)) return;
+        const auto other = world_.stack_of(*fp);
+        if (!other || was_left(*other)) return;
+        leave_for(*other);
+        caller.set(arch_.sp, *fp);
     }
 
     void to_interrupted(Frame& frame, const UnwindRow& row, uint64_t cfa) {
@@ -287,7 +286,7 @@ private:
             return;
         }
         const auto pc = exception->registers.get(arch_.pc), sp = exception->registers.get(arch_.sp);
-        if (!exception->user_mode && *pc == 0 && *sp == 0) { // the place for a user's registers in a thread of the kernel
+        if (*pc == 0 && *sp == 0) { // the place for a user's registers in a thread of the kernel
             end(StackEnd::outermost);
             return;
         }
@@ -298,7 +297,9 @@ private:
             end(StackEnd::user_mode);
             return;
         }
-        if (!follow_stack(*sp)) {
+        // A stack that ran over has a stack pointer outside of it, and its frames inside.
+        const auto fp = exception->registers.get(arch_.fp);
+        if (!follow_stack(*sp) && !(machine_.frame_pointer_leads && fp && follow_stack(*fp))) {
             end(StackEnd::outside, fmt::format("the registers at 0x{:x} name no stack: sp is 0x{:x}", exception->address, *sp));
             return;
         }
@@ -306,19 +307,16 @@ private:
         continue_with(exception->registers, *sp, false, row.source);
     }
 
-    // After a call through a bad pointer there are no rules, but the return address is on top of the stack.
+    // After a call through a bad pointer there are no rules, but the return address is where a call leaves it.
     void back_from_wild_jump(Frame& frame) {
-        const auto caller = read_word(frame.frame_base);
-        if (!caller || !world_.is_text(*caller)) {
+        const auto next = machine_.back_from_wild_jump ? machine_.back_from_wild_jump(view()) : std::nullopt;
+        if (!next || !world_.is_text(*next->get(arch_.pc))) {
             end(StackEnd::no_rules, fmt::format("0x{:x} is not an address of code, and no return address lies at 0x{:x}", frame.pc, frame.frame_base));
             return;
         }
-        frame.cfa = frame.frame_base + arch_.word_size;
-        Registers next = registers_;
-        next.set(arch_.pc, *caller);
-        next.set(arch_.sp, frame.cfa);
+        frame.cfa = *next->get(arch_.sp);
         interrupted_ = false;
-        continue_with(next, frame.frame_base, true, "call");
+        continue_with(*next, frame.frame_base, true, "call");
     }
 
     // The interrupted stack pointer: on this stack above, or on another.
@@ -345,22 +343,23 @@ private:
         source_ = source;
     }
 
-    // As crash counts: an interrupted function has a number of its own only where stacks change.
+    // As crash counts: on most machines an interrupted function has a number of its own only where stacks change.
     void number_frames() {
         unsigned level = 0;
         for (size_t i = 0; i < stack_.frames.size(); ++i) {
             Frame& frame = stack_.frames[i];
             frame.level = level;
-            const bool hidden = frame.interrupted && (i == 0 || stack_.frames[i - 1].leaves_stack.empty());
-            if (!hidden) ++level;
+            frame.hidden = frame.interrupted && !machine_.interrupted_is_a_frame && (i == 0 || stack_.frames[i - 1].leaves_stack.empty());
+            if (!frame.hidden) ++level;
             // crash takes the first frame under an interrupt's stack for one that lies where the saved registers do.
-            const bool entered = i > 0 && stack_.frames[i - 1].leaves_stack == stack_separator("IRQ");
+            const bool entered = i > 0 && !machine_.frame_pointer_shown && stack_.frames[i - 1].leaves_stack == stack_separator("IRQ");
             if (entered && frame.exception && frame.exception->address == frame.sp + arch_.word_size) frame.sp = frame.exception->address;
         }
     }
 
     const StackWorld& world_;
     const Architecture& arch_;
+    const StackMachine& machine_;
     Stack stack_;
     bool ended_ = false;
     Registers registers_;

@@ -20,6 +20,12 @@ struct StackWorld {
     virtual std::optional<uint64_t> function_start(uint64_t lookup) const = 0;
     // Are there no ORC tables at all, so that the kernel must have been built with frame pointers?
     virtual bool keeps_frame_pointers() const = 0;
+    // The code that saved the registers of what it interrupted (StackMachine::entry_code).
+    virtual bool is_entry_code(uint64_t) const { return false; }
+    // Bytes; nothing when the type or the member does not exist.
+    virtual std::optional<uint64_t> offset_of(std::string_view, std::string_view) const { return std::nullopt; }
+    // A return address as it was before it was signed.
+    virtual uint64_t unsigned_return(uint64_t value) const { return value; }
     virtual std::string describe_missing_rules(uint64_t pc) const = 0; // for Stack::message
 };
 

@@ -71,7 +71,7 @@ def main():
     parser.add_argument("samples", nargs="*")
     args = parser.parse_args()
     tally = Tally()
-    for name in args.samples or ["sample-6.1", "debian-6.1-amd64-cloud", "debian-6.12-amd64-cloud"]:
+    for name in args.samples or ["sample-6.1", "debian-6.1-amd64-cloud", "debian-6.12-amd64-cloud", "debian-6.1-arm64-cloud"]:
         with tempfile.TemporaryDirectory() as scratch:
             dumps = dumps_of(name, scratch)
             if not dumps:

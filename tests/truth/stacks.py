@@ -19,6 +19,8 @@ from guest import Guest
 STAMP = r"^(?:\[[ 0-9.]+\] ?)?(?:\[ *[TC]\d+\] )?"  # makedumpfile adds the task or CPU that said it
 FRAME = re.compile(STAMP + r" *(\? )?([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[([\w-]+)[^\]]*\])?$")
 RIP = re.compile(STAMP + r" *RIP: ([0-9a-f]{4}):(?:([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?|0x([0-9a-f]+)|(Unable.*))$")
+PC = re.compile(STAMP + r" *pc : ([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?$")  # arm64
+TRACE = "Call [Tt]race:"  # x86 and arm64
 TASK = re.compile(STAMP + r"task:(.{1,15}) +state:(\S) +stack:-?\d+ +pid: *(\d+) ")
 
 
@@ -60,13 +62,15 @@ def parse_line(names, line):
             return Frame(f"RIP {rip[2]}+{int(rip[3], 16)}", names.places(rip[2], int(rip[3], 16)), True, user)
         if rip[4]:
             return Frame(f"RIP {rip[4]}", {int(rip[4], 16)}, True, user)
+    if pc := PC.match(line):
+        return Frame(f"pc {pc[1]}+{int(pc[2], 16)}", names.places(pc[1], int(pc[2], 16)), True)
     return None
 
 
 def parse_trace(names, lines):
     frames = []
     for i, line in enumerate(lines):
-        if re.match(STAMP + r"(Kernel Offset|---\[|Modules linked|Call Trace)", line) or TASK.match(line):
+        if re.match(STAMP + r"(Kernel Offset|---\[|Modules linked|Call [Tt]race)", line) or TASK.match(line):
             break
         if frame := parse_line(names, line):
             frames.append(frame)
@@ -81,6 +85,8 @@ def registers_below(lines):
     """The registers that the kernel prints below a line of RIP, by the names that bt has for them."""
     found = {}
     for line in lines:
+        for number, value in re.findall(r"\bx(\d+) ?: ([0-9a-f]{16})\b", line):
+            found.setdefault(f"X{number}", int(value, 16))
         for name, value in re.findall(r"\b(ORIG_RAX|EFLAGS|R[A-Z0-9]{1,2}): (?:[0-9a-f]{4}:)?([0-9a-f]{8,16})\b", line):
             found.setdefault({"EFLAGS": "RFLAGS", "R08": "R8", "R09": "R9"}.get(name, name), int(value, 16))
     return found
@@ -91,7 +97,7 @@ class Death:
 
     def __init__(self, names, log):
         lines = log.splitlines()
-        starts = [i for i, line in enumerate(lines) if re.match(STAMP + "Call Trace:", line)]
+        starts = [i for i, line in enumerate(lines) if re.match(STAMP + TRACE, line)]
         self.pid, self.trace = None, []
         if not starts:
             return
@@ -105,7 +111,7 @@ def task_traces(names, console):
     """What sysrq-t printed, by pid; the last of several."""
     lines, traces = console.splitlines(), {}
     for i, line in enumerate(lines):
-        if (task := TASK.match(line)) and i + 1 < len(lines) and "Call Trace:" in lines[i + 1]:
+        if (task := TASK.match(line)) and i + 1 < len(lines) and re.search(TRACE, lines[i + 1]):
             traces[int(task[3])] = parse_trace(names, lines[i + 2:i + 120])
     return traces
 
@@ -122,7 +128,7 @@ class Stack:
             if item["kind"] == "frame":
                 self.frames.append((item["function"], int(item["ip"], 16), item["interrupted"]))
             elif item["kind"] == "registers" and item["user_mode"]:
-                self.frames.append(("user", int(item["RIP"], 16), True))
+                self.frames.append(("user", int(item.get("RIP") or item["PC"], 16), True))
             elif item["kind"] == "end":
                 self.end = item["reason"]
 
@@ -141,6 +147,8 @@ def differ(theirs, ours):
 
 
 def check(guest, what, theirs, ours):
+    if not any(f.user for f in theirs) and not guest.shows_user:
+        ours = [f for f in ours if f[0] != "user"]
     difference = differ(theirs, ours)
     if difference:
         print(f"{what}: {difference}\n    the guest: {[f.name for f in theirs]}\n    kcrash:    {[f'{f[0]} {f[1]:#x}' for f in ours]}")
@@ -214,6 +222,7 @@ def main():
     guest = Guest()
     names = Names(guest.text("kallsyms"))
     console = text_beside(guest, "console.txt")
+    guest.shows_user = " RIP: " in console  # arm64 ends its traces at the entry from user mode
     everyone, dead = guest.ask(["foreach bt", "bt -p"])
     all_stacks = [Stack(item) for item in everyone["items"] if item["kind"] == "task"]
     for stack in all_stacks:

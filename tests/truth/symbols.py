@@ -28,7 +28,7 @@ def main():
     theirs = collections.defaultdict(set)
     for line in guest.text("kallsyms").splitlines():
         found = LINE.match(line)
-        if found and int(found[1], 16):
+        if found and int(found[1], 16) and not found[3].startswith("$"):  # marks of code and data (arm64) name nothing
             theirs[found[4] or ""].add((int(found[1], 16), found[3]))
     modules = [line.split() for line in guest.text("modules").splitlines()]
     kernel, table, *rest = guest.ask(["sym -l", "mod", *[f"sym -m {m[0]}" for m in modules]])

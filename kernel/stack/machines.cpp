@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The list of architectures whose interrupt and exception stacks we find.
+// The list of architectures whose stacks we know: one line each.
 #include "kernel/stack/machine.hpp"
 
 namespace kcrash {
-namespace {
 
-struct StackFinder {
-    std::string_view arch;
-    std::vector<StackRange> (*find)(const Target& target, unsigned cpu);
+extern const StackMachine stack_arm64;
+extern const StackMachine stack_x86_64;
+
+static const StackMachine* const machines[] = {
+    &stack_arm64,
+    &stack_x86_64,
 };
-constexpr StackFinder finders[] = {{"x86_64", x86_64_stacks}};
 
-} // namespace
+const StackMachine& stack_machine(const Architecture& arch) {
+    static constexpr StackMachine none{};
+    for (const StackMachine* machine : machines)
+        if (std::string_view(machine->arch) == arch.name) return *machine;
+    return none;
+}
 
 std::optional<uint64_t> kernel_symbol(const Target& target, std::string_view name) {
     const SymbolTable& table = target.symbols().kernel();
@@ -19,10 +25,15 @@ std::optional<uint64_t> kernel_symbol(const Target& target, std::string_view nam
     return found.empty() ? std::nullopt : std::optional(table.at(found.front()).address);
 }
 
+uint64_t unsigned_code(const Target& target, uint64_t value) {
+    const Architecture& arch = target.arch();
+    const uint64_t bits = arch.signature_bits ? arch.signature_bits(target.facts()) : 0;
+    return bits && target.symbols().is_text(value | bits) ? value | bits : value;
+}
+
 std::vector<StackRange> special_stacks_of(const Target& target, unsigned cpu) {
-    for (const StackFinder& finder : finders)
-        if (finder.arch == target.arch().name) return finder.find(target, cpu);
-    return {};
+    const StackMachine& machine = stack_machine(target.arch());
+    return machine.special_stacks ? machine.special_stacks(target, cpu) : std::vector<StackRange>{};
 }
 
 std::vector<StackRange> special_stacks(const Target& target) {
