@@ -8,9 +8,9 @@ cd "$top" || exit 1
 seconds=${1:-60}
 shift || true
 tools/build fuzz || exit 1
-build/fuzz/fuzz_seeds build/fuzz/corpus || exit 1
+LLVM_PROFILE_FILE=/dev/null build/fuzz/fuzz_seeds build/fuzz/corpus || exit 1
 drivers=("$@")
-[ ${#drivers[@]} -gt 0 ] || mapfile -t drivers < <(cd build/fuzz && ls -d fuzz_* | grep -v -e seeds -e '\.' | sed 's/^fuzz_//')
+[ ${#drivers[@]} -gt 0 ] || mapfile -t drivers < <(cd build/fuzz && ls fuzz_* | grep -v -e seeds -e "\." | sed 's/^fuzz_//')
 status=0
 for driver in "${drivers[@]}"; do
   corpus=build/fuzz/corpus/$driver
