@@ -7,11 +7,12 @@
 KIND is alternating, random, full (16 TiB of RAM each, a sparse file with 1 GB in it) or flattened (10 million records, 1 GB). The
 files are made once and kept in FOLDER (default: $XDG_CACHE_HOME/kcrash/scale). kcrash opens the file and reads 2,000 random pages;
 crash answers --osrelease, which takes reading the bitmap; drgn opens the file and reads one page. The page cache is warm for all: one
-run of each comes first and is not counted.
+run of each comes first and is not counted. Nobody gets more than 8 GB of address space: a list of runs needs 20 for every second page.
 """
 import argparse
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -23,13 +24,11 @@ KINDS = ["alternating", "random", "full", "flattened"]
 
 # A page that is in each of the dumps: the first.
 DRGN = """
-import drgn, sys
-prog = drgn.Program()
-prog.set_core_dump(sys.argv[1])
+import drgn
 try:
     prog.read(0, 8, physical=True)
 except drgn.FaultError as error:
-    print("fault", error)
+    print("fault:", error)
 print("opened")
 """
 
@@ -45,11 +44,18 @@ def options():
     return parser.parse_args()
 
 
+LIMIT = 8 << 30
+
+
+def limit_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
+
+
 def measure(command):
     """Wall seconds, peak resident MB (of the largest process, if it starts others), what it printed, its status."""
     before = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, preexec_fn=limit_memory)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - before
@@ -71,7 +77,7 @@ def main():
         contenders = {"kcrash": [str(args.tool), "read", str(dump)]}
         if (args.peers / "bin/crash").exists():
             contenders["crash"] = [str(args.peers / "bin/crash"), "--osrelease", str(dump)]
-            contenders["drgn"] = [str(args.peers / "bin/drgn"), str(script), str(dump)]
+            contenders["drgn"] = [str(args.peers / "bin/drgn"), "--quiet", "--no-default-symbols", "-c", str(dump), str(script)]
         print(f"{kind}: {dump.stat().st_size / 1e9:.1f} GB, {dump.stat().st_blocks * 512 / 1e9:.1f} GB on disk")
         for name, command in contenders.items():
             runs = [measure(command) for _ in range(args.runs + 1)][1:]
