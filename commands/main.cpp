@@ -2,6 +2,7 @@
 // The process: command line in, exit status out.
 #include "commands/help.hpp"
 #include "commands/shell/arguments.hpp"
+#include "commands/shell/identify.hpp"
 #include "commands/shell/start.hpp"
 #include "core/error.hpp"
 #include <cstdio>
@@ -31,6 +32,7 @@ int run(kcrash::Arguments arguments) {
     case Mode::os_release: return kcrash::print_vmcoreinfo(arguments, "OSRELEASE");
     case Mode::build_id: return kcrash::print_vmcoreinfo(arguments, "BUILD-ID");
     case Mode::check_namelist: return kcrash::check_namelist(arguments);
+    case Mode::identify: return kcrash::identify_files(arguments);
     case Mode::log:
     case Mode::timestamp:
     case Mode::session: break;

@@ -4,6 +4,7 @@
 #include "commands/command.hpp"
 #include "commands/expression.hpp"
 #include "core/dump/dump.hpp"
+#include "core/dump/raw.hpp"
 #include "core/error.hpp"
 #include "symbols/elf_file.hpp"
 #include <algorithm>
@@ -52,6 +53,7 @@ constexpr ProcessOption table[] = {
      [](A& a, S& v) { file_mode(a, Mode::build_id, v); }},
     {"", "log", "FILE", "print the kernel log of a dump, without vmlinux, and exit",
      [](A& a, S& v) { file_mode(a, Mode::log, v); }},
+    {"", "identify", "", "say what each file is and what is missing in it, and exit", [](A& a, S&) { a.mode = Mode::identify; }},
     {"t", "", "", "print when the kernel died and exit", [](A& a, S&) { a.mode = Mode::timestamp; }},
     {"g", "", "FILE", "does FILE carry debug information? exit status 0 if so",
      [](A& a, S& v) { file_mode(a, Mode::check_namelist, v); }},
@@ -91,7 +93,7 @@ constexpr ProcessOption table[] = {
     {"k", "", "", "LKCD dumps are not read", nullptr},
     {"c", "", "TTY", "debug messages go to the standard error", nullptr},
     {"p", "", "SIZE", "the dump tells its page size", nullptr},
-    {"o", "", "FILE", "raw RAM images are not read", nullptr},
+    {"o", "", "FILE", "raw memory is read in place", nullptr},
     {"", "active", "", nothing_is_gathered, nullptr},
     {"", "no_kmem_cache", "", nothing_is_gathered, nullptr},
     {"", "kmem_cache_delay", "", nothing_is_gathered, nullptr},
@@ -195,6 +197,10 @@ Arguments parse_arguments(std::span<char* const> words) { return Scan(words).run
 void sort_files(Arguments& arguments) {
     std::string& vmlinux = arguments.target.vmlinux;
     for (const std::string& path : arguments.files) {
+        if (is_raw_list(path)) {
+            arguments.target.dump_files.push_back(path);
+            continue;
+        }
         const auto file = open_file(path);
         if (file->size() == 0) throw FileError(fmt::format("{}: the file is empty", path));
         if (looks_like_dump(*file)) arguments.target.dump_files.push_back(path);
@@ -218,6 +224,7 @@ std::string process_usage() {
             names += option.argument_optional ? fmt::format(" [{}]", option.argument) : fmt::format(" {}", option.argument);
         text += fmt::format("  {:<26} {}\n", names, option.help);
     }
+    text += "\nRaw memory has no header: give FILE@ADDRESS,... with the physical address, hexadecimal, at which each file begins.\n";
     text += "\nOther options of crash are accepted and say that they mean nothing here.\n";
     return text + "Exit status: 0 if every command succeeded, 1 if one failed or the dump could not be opened.";
 }

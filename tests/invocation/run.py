@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The process's own command line, as crash takes it; exit statuses; the manual page against the binary."""
+import json
 import pathlib
 import sys
+
+import jsonschema
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 import kcrash as tool  # noqa: E402
@@ -68,6 +71,17 @@ class Suite:
         self.expect("--log", self.run("--log", dump), out="Linux version")
         if self.sample.vmlinux:
             self.expect("-g", self.run("-g", self.sample.vmlinux), out="carries debug information")
+        self.expect("--identify", self.run("--identify", dump), out="ARCHITECTURE: x86_64\n")
+        self.expect("--identify of what is no dump", self.run("--identify", __file__, dump), 1, "      FORMAT: ", "is not a dump of a format that kcrash knows")
+        self.expect("--identify of nothing", self.run("--identify"), 1, err="--identify needs FILE...")
+        documents = tool.documents(self.run("--json", "--identify", dump, __file__).stdout)
+        self.count.check([d["ok"] for d in documents] == [True, False], "--identify --json: one document for each file", str(documents))
+        facts = documents[0]["items"][0]
+        self.count.check(facts["release"] == self.run("--osrelease", dump).stdout.strip() and facts["bytes"] == dump.stat().st_size and
+                         facts["build_id"] == self.run("--build-id", dump).stdout.strip(), "--identify says what --osrelease and --build-id say", str(facts))
+        schema = json.loads((tool.TOP / "commands/report/kcrash.schema.json").read_text())
+        for document in documents:
+            jsonschema.validate(document, schema)
         self.expect("-g without", self.run("-g", "/bin/true"), 1, out="carries no debug information")
         words = self.sample.arguments()
         self.expect("--minimal", self.run(*words, "--minimal", "-C", "eval 1; log | head -1"), out="Linux version")
