@@ -25,7 +25,8 @@ std::string dump_flags(const DumpInfo& info) {
     return flags;
 }
 
-void dump_lines(Report& report, const DumpInfo& info) {
+void dump_lines(Report& report, const Dump& dump) {
+    const DumpInfo& info = dump.info();
     const std::string flags = dump_flags(info);
     if (info.files.size() <= 1) {
         line(report, "DUMPFILE", "dumpfile", info.files.empty() ? CellValue{Nothing{}} : CellValue{info.files[0]},
@@ -44,6 +45,8 @@ void dump_lines(Report& report, const DumpInfo& info) {
                    {"incomplete", info.incomplete},
                    {"truncated", info.truncated},
                    {"excluded_vmemmap", info.excluded_vmemmap}});
+    if (const auto fetched = dump.fetched())
+        report.record("system", "     FETCHED: {fetched} so far", {{"fetched", size_text(*fetched)}, {"bytes", BytesValue{*fetched}}});
 }
 
 void kernel_line(Report& report, const Target& target) {
@@ -131,7 +134,7 @@ void print_system(Session& session) {
     Report& report = session.report();
     const Target& target = session.target();
     kernel_line(report, target);
-    dump_lines(report, target.dump().info());
+    dump_lines(report, target.dump());
     cpu_line(report, target);
     time_lines(report, target);
     line(report, "TASKS", "tasks", uint64_t{session.tasks().all().size()});

@@ -2,11 +2,14 @@
 // Reading files with pread.
 #include "core/file.hpp"
 #include "core/error.hpp"
+#include "core/nbd_file.hpp"
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace kcrash {
@@ -14,7 +17,7 @@ namespace {
 
 class PlainFile final : public ByteSource {
 public:
-    PlainFile(int fd, std::string path, uint64_t size) : fd_(fd), path_(std::move(path)), size_(size) {}
+    PlainFile(int fd, std::string path, uint64_t size, bool live) : fd_(fd), path_(std::move(path)), size_(size), live_(live) {}
     ~PlainFile() override { ::close(fd_); }
     PlainFile(const PlainFile&) = delete;
     PlainFile& operator=(const PlainFile&) = delete;
@@ -42,12 +45,32 @@ public:
         const bool hole_to_the_end = errno == ENXIO && ::fstat(fd_, &now) == 0 && static_cast<uint64_t>(now.st_size) == size_;
         return hole_to_the_end ? FileOffset(size_) : at; // a file that shrank is found out by reading it
     }
+    bool live() const override { return live_; }
 
 private:
     int fd_;
     std::string path_;
     uint64_t size_;
+    bool live_;
 };
+
+bool is_proc(int fd) {
+    struct statfs fs {};
+    return ::fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+// /proc/kcore is the only ELF core file of /proc that is not of a dead kernel.
+bool is_kcore(const std::string& path) { return path == "/proc/kcore" || path.ends_with("/kcore"); }
+
+uint64_t size_of(int fd, const struct stat& st, bool proc) {
+    if (S_ISBLK(st.st_mode)) {
+        const off_t end = ::lseek(fd, 0, SEEK_END);
+        return end < 0 ? 0 : static_cast<uint64_t>(end);
+    }
+    char byte;
+    if (proc && st.st_size == 0 && ::pread(fd, &byte, 1, 0) == 1) return unknown_size;
+    return static_cast<uint64_t>(st.st_size);
+}
 
 } // namespace
 
@@ -69,6 +92,7 @@ std::vector<std::byte> ByteSource::read(FileOffset at, uint64_t n) const {
 }
 
 std::shared_ptr<const ByteSource> open_file(const std::string& path) {
+    if (is_nbd_uri(path)) return open_nbd(path);
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) throw FileError(fmt::format("{}: {}", path, std::strerror(errno)));
     struct stat st {};
@@ -80,12 +104,8 @@ std::shared_ptr<const ByteSource> open_file(const std::string& path) {
         ::close(fd);
         throw FileError(fmt::format("{}: is not a regular file", path));
     }
-    uint64_t size = static_cast<uint64_t>(st.st_size);
-    if (S_ISBLK(st.st_mode)) {
-        const off_t end = ::lseek(fd, 0, SEEK_END);
-        size = end < 0 ? 0 : static_cast<uint64_t>(end);
-    }
-    return std::make_shared<PlainFile>(fd, path, size);
+    const bool proc = is_proc(fd);
+    return std::make_shared<PlainFile>(fd, path, size_of(fd, st, proc), proc && is_kcore(path));
 }
 
 } // namespace kcrash

@@ -5,6 +5,7 @@
 #include "core/fault.hpp"
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +23,10 @@ public:
     // The first offset from `at` on where other bytes than zero may be, or size(): what lies between is a hole, which need not be
     // read.
     virtual FileOffset next_data(FileOffset at) const { return at; }
+    // Bytes that came over a network so far; nothing: none ever do.
+    virtual std::optional<uint64_t> fetched() const { return std::nullopt; }
+    // Is this the memory of the running kernel (/proc/kcore), which changes between two reads?
+    virtual bool live() const { return false; }
 
     // As try_read, but throws FileError with path, offset and reason.
     void read(FileOffset at, std::span<std::byte> into) const;
@@ -29,7 +34,10 @@ public:
     std::vector<std::byte> read(FileOffset at, uint64_t n) const;
 };
 
-// Opens read-only. Throws FileError for a missing file, a directory, or what cannot be read with pread.
+// The size of a file that does not tell it: some files of /proc say 0 and have bytes all the same.
+constexpr uint64_t unknown_size = static_cast<uint64_t>(INT64_MAX);
+
+// Opens read-only: a file, a block device, an NBD URI. Throws FileError for a missing file, a directory, or what cannot be read with pread.
 std::shared_ptr<const ByteSource> open_file(const std::string& path);
 
 } // namespace kcrash

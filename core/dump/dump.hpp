@@ -40,6 +40,7 @@ struct DumpInfo {
     bool incomplete = false;            // the dump tool ran out of room
     bool truncated = false;             // the file is shorter than its own headers say
     bool excluded_vmemmap = false;
+    bool live = false;                 // the running kernel: what is read twice may differ
     bool split = false;                // several files make one dump
     std::string release;               // utsname.release of the header, if it has one
     std::string machine;               // utsname.machine of the header, if it has one
@@ -54,7 +55,7 @@ struct PhysicalRange {
 };
 
 class Dump;
-// Opens one file, or the files of one split set in any order. Throws FileError.
+// Opens one file, the files of one split set in any order, or raw memory as FILE@ADDRESS[,FILE@ADDRESS]... Throws FileError.
 std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths);
 
 class Dump {
@@ -78,8 +79,12 @@ public:
     // The machine's memory in ascending order, holes left out.
     virtual std::vector<PhysicalRange> memory() const = 0;
 
+    // Bytes that came over a network so far; nothing: the files are here.
+    std::optional<uint64_t> fetched() const;
+
 protected:
     friend std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths); // adds what the wrapper knows
+    std::vector<std::shared_ptr<const ByteSource>> files_; // as they lie on the disk, or behind the network
     DumpInfo info_;
     std::vector<Note> notes_;
     std::string vmcoreinfo_, erased_;

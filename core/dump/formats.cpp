@@ -2,19 +2,36 @@
 // The list of dump formats, and the choice among them by content: names of files mean nothing.
 #include "core/dump/dump.hpp"
 #include "core/dump/flattened.hpp"
+#include "core/dump/raw.hpp"
 #include "core/error.hpp"
+#include "core/packed_file.hpp"
 #include <algorithm>
 #include <fmt/format.h>
 
 namespace kcrash {
 
-extern const DumpFormat kdump_format, diskdump_format, xen_core_format, elf_format, lkcd_format, s390_format, vmdump_format,
-    sadump_format, unread_format;
+extern const DumpFormat kdump_format, diskdump_format, xen_core_format, elf_format, lkcd_format, s390_format, vmdump_format, sadump_format;
+extern const DumpFormat lime_format, avml_format, qemu_stream_format, libvirt_format, vmware_format, vmware_guest_format;
+extern const DumpFormat unread_format;
 
 std::span<const DumpFormat* const> dump_formats() {
-    static const DumpFormat* const formats[] = {&kdump_format,  &diskdump_format, &xen_core_format, // before ELF, which it may be
-                                                &elf_format,    &lkcd_format,     &s390_format,
-                                                &vmdump_format, &sadump_format,   &unread_format};
+    static const DumpFormat* const formats[] = {
+        &kdump_format,
+        &diskdump_format,
+        &xen_core_format, // before ELF, which it may be
+        &elf_format,
+        &lkcd_format,
+        &s390_format,
+        &vmdump_format,
+        &sadump_format,
+        &lime_format,
+        &avml_format,
+        &qemu_stream_format,
+        &libvirt_format,
+        &vmware_format,
+        &unread_format,
+        &vmware_guest_format, // it has no magic number
+    };
     return formats;
 }
 
@@ -42,20 +59,26 @@ const DumpFormat& format_of(const ByteSource& file) {
     return *format;
 }
 
-// The files as the formats want them: what a flattened file holds in place of the file.
+// The files as the formats want them: what a packed file holds in place of the file, and then what a flattened one holds.
 struct Opened {
-    std::vector<std::shared_ptr<const ByteSource>> files;
-    bool flattened = false, truncated = false;
+    std::vector<std::shared_ptr<const ByteSource>> given, files;
+    std::string wrappers; // "gzip flattened "
+    bool truncated = false;
     std::vector<std::string> warnings;
 
     explicit Opened(const std::vector<std::string>& paths) {
         for (const std::string& path : paths) {
-            files.push_back(open_file(path));
-            if (!is_flattened(head_of(*files.back()))) continue;
+            given.push_back(open_file(path));
+            files.push_back(given.back());
+            const std::string_view packer = packer_of(head_of(*files.back()));
+            if (!packer.empty()) files.back() = open_packed(files.back(), packer, warnings);
+            const bool flattened = is_flattened(head_of(*files.back()));
             bool cut = false;
-            files.back() = open_flattened(files.back(), warnings, cut);
-            flattened = true;
+            if (flattened) files.back() = open_flattened(files.back(), warnings, cut);
             truncated |= cut;
+            if (files.size() > 1) continue;
+            if (!packer.empty()) wrappers += std::string(packer) + " ";
+            if (flattened) wrappers += "flattened ";
         }
     }
 };
@@ -64,11 +87,25 @@ struct Opened {
 
 bool looks_like_dump(const ByteSource& file) {
     const auto head = head_of(file);
-    return is_flattened(head) || format_of(head) != nullptr;
+    const std::string_view packer = packer_of(head);
+    const auto inside = packer.empty() ? head : packed_head(file, packer, 8192);
+    return is_flattened(inside) || format_of(inside) != nullptr;
+}
+
+std::optional<uint64_t> Dump::fetched() const {
+    std::optional<uint64_t> sum;
+    for (const auto& file : files_)
+        if (const auto bytes = file->fetched()) sum = sum.value_or(0) + *bytes;
+    return sum;
 }
 
 std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths) {
     if (paths.empty()) throw FileError("no dump file was given");
+    if (std::any_of(paths.begin(), paths.end(), is_raw_list)) {
+        auto raw = open_raw(paths);
+        raw->info_.files = paths;
+        return raw;
+    }
     Opened opened(paths);
     const DumpFormat& format = format_of(*opened.files.front());
     for (const auto& file : opened.files)
@@ -77,7 +114,9 @@ std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths) {
     auto dump = format.open(std::move(opened.files));
     DumpInfo& info = dump->info_;
     info.files = paths;
-    if (opened.flattened) info.format = "flattened " + info.format;
+    dump->files_ = std::move(opened.given);
+    info.format = opened.wrappers + info.format;
+    for (const auto& file : dump->files_) info.live |= file->live();
     info.truncated |= opened.truncated;
     info.warnings.insert(info.warnings.begin(), opened.warnings.begin(), opened.warnings.end());
     return dump;

@@ -2,6 +2,7 @@
 // The table of machines.
 #include "core/dump/machines.hpp"
 #include <elf.h>
+#include <fmt/format.h>
 #include <iterator>
 
 namespace kcrash {
@@ -40,6 +41,14 @@ std::optional<Machine> machine_by_name(std::string_view name) {
     for (const Machine& machine : machines)
         if (name.starts_with(machine.name)) return machine;
     return std::nullopt;
+}
+
+std::string machine_name(uint16_t elf_machine, ByteOrder order, unsigned word_size) {
+    if (elf_machine == 0) return {};
+    for (const Machine& machine : machines)
+        if (machine.elf_machine == elf_machine && machine.word_size == word_size && (!machine.order || *machine.order == order))
+            return machine.name;
+    return fmt::format("ELF machine {}", elf_machine);
 }
 
 unsigned word_size_of(uint16_t elf_machine, bool elf64) {

@@ -4,6 +4,7 @@
 #include "core/bytes.hpp"
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace kcrash {
@@ -17,6 +18,8 @@ struct Machine {
 
 // Nothing when the name is unknown, or empty.
 std::optional<Machine> machine_by_name(std::string_view name);
+// What utsname calls the machine; "ELF machine N" when the number is unknown, empty for 0.
+std::string machine_name(uint16_t elf_machine, ByteOrder order, unsigned word_size);
 // The bytes of a word of this ELF machine; a 32-bit kernel's dump may well be an ELF64 file.
 unsigned word_size_of(uint16_t elf_machine, bool elf64);
 

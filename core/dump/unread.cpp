@@ -16,21 +16,10 @@ struct Magic {
 };
 
 constexpr const char* convert = "convert it to an ELF or kdump-compressed file";
-constexpr const char* dump_again = "take the dump with \"virsh dump --memory-only\" or \"dump-guest-memory\"";
 
 const Magic magics[] = {
     {"\x0d\xf0\xeb\xfe"sv, "Xen core (old)", convert},
     {"LinuxGuestRecord"sv, "Xen save file", convert},
-    {"\xd2\xbe\xd2\xbe"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
-    {"\xd0\xbe\xd0\xbe"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
-    {"\xd1\xba\xd1\xba"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
-    {"\xd2\xba\xd2\xba"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
-    {"\xd3\xbe\xd3\xbe"sv, "VMware suspend or snapshot file", "convert it with vmss2core"},
-    {"QEVM"sv, "QEMU savevm or migration stream", dump_again},
-    {"LibvirtQemudSave"sv, "libvirt save file", dump_again},
-    {"LibvirtQemudPart"sv, "libvirt save file", dump_again},
-    {"EMiL"sv, "LiME", convert},
-    {"AVML"sv, "AVML", convert},
     {"PAGEDU64"sv, "Windows crash dump", "kcrash reads dumps of Linux kernels"},
     {"PAGEDUMP"sv, "Windows crash dump", "kcrash reads dumps of Linux kernels"},
 };

@@ -89,7 +89,7 @@ Fault PhysicalMemory::try_read_within(uint64_t frame, size_t offset, std::span<s
     page.resize(cache_->page_size);
     const Fault fault = dump_.try_read_page(PageFrame(frame), page);
     if (fault == Fault::none) {
-        cache_->add(frame, page.data());
+        if (!dump_.info().live) cache_->add(frame, page.data());
         std::memcpy(into.data(), page.data() + offset, into.size());
         return fault;
     }

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The search for VMCOREINFO in memory.
+//
+// The kernel has an ELF note ready in memory: three words, the name padded to 12 bytes, the text. The text alone lies in a second
+// place, and the name in a third, among the strings; only the note has its header before it, and only it is taken:
+//
+//     +0   namesz = 11     +4   descsz     +8   type = 0     +12  "VMCOREINFO\0\0"     +24  OSRELEASE=...
+//
+// A machine that was restarted without losing its memory may hold an older kernel's note too; the first that is whole is taken.
+#include "core/dump/memory_note.hpp"
+#include "core/dump/notes.hpp"
+#include "core/dump/vmcoreinfo.hpp"
+#include "core/interrupt.hpp"
+#include <algorithm>
+#include <cstring>
+#include <elf.h>
+
+namespace kcrash {
+namespace {
+
+constexpr size_t window = size_t{1} << 20, header_bytes = 24, most_text = size_t{64} << 10;
+constexpr std::string_view name("VMCOREINFO\0\0", 12);
+
+bool is_text(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\t' || (c >= ' ' && c <= '~'); });
+}
+
+// The note whose name stands at `at`, if there is a whole one around it.
+std::optional<MemoryNote> note_at(std::span<const std::byte> bytes, size_t at) {
+    if (at < 12 || bytes.size() - at < name.size()) return std::nullopt;
+    for (const ByteOrder order : {ByteOrder::little, ByteOrder::big}) {
+        const std::byte* header = bytes.data() + at - 12;
+        const uint32_t size = load<uint32_t>(header + 4, order);
+        if (load<uint32_t>(header, order) != 11 || load<uint32_t>(header + 8, order) != 0) continue;
+        if (size == 0 || size > most_text || size > bytes.size() - at - name.size()) continue;
+        std::string text(reinterpret_cast<const char*>(bytes.data()) + at + name.size(), size);
+        text.resize(std::min(text.find('\0'), text.size()));
+        if (is_text(text) && VmcoreInfo(text).value("OSRELEASE") && vmcoreinfo_page_size(text) != 0) return MemoryNote{text, order};
+    }
+    return std::nullopt;
+}
+
+std::optional<MemoryNote> search(std::span<const std::byte> bytes) {
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    for (size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1))
+        if (auto note = note_at(bytes, at)) return note;
+    return std::nullopt;
+}
+
+// As much of it as can be read; the rest is zero.
+void read_what_there_is(const ByteSource& file, uint64_t at, std::span<std::byte> into) {
+    if (file.try_read(FileOffset(at), into) == Fault::none) return;
+    constexpr size_t piece = 4096;
+    for (size_t done = 0; done < into.size(); done += piece) {
+        const auto part = into.subspan(done, std::min(piece, into.size() - done));
+        if (file.try_read(FileOffset(at + done), part) != Fault::none) std::fill(part.begin(), part.end(), std::byte{0});
+    }
+}
+
+} // namespace
+
+std::optional<MemoryNote> find_memory_note(const ByteSource& bytes, const std::vector<Extent>& memory) {
+    std::vector<std::byte> buffer(window + header_bytes + most_text); // windows overlap by the largest note
+    for (const Extent& extent : memory) {
+        const uint64_t there = bytes.size() > extent.source ? bytes.size() - extent.source : 0;
+        const uint64_t size = std::min(extent.end - extent.begin, there);
+        for (uint64_t at = 0; at < size; at += window) {
+            check_interrupt();
+            const auto part = std::span(buffer).first(std::min<uint64_t>(buffer.size(), size - at));
+            read_what_there_is(bytes, extent.source + at, part);
+            if (auto note = search(part)) return note;
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<Machine> machine_of_vmcoreinfo(const std::string& text, ByteOrder order) {
+    struct Sign {
+        const char* key;
+        const char* machine;
+    };
+    // What arch_crash_save_vmcoreinfo() of each architecture adds; the rarer keys first.
+    static constexpr Sign signs[] = {
+        {"NUMBER(kimage_voffset)", "aarch64"}, {"NUMBER(va_kernel_pa_offset)", "riscv64"}, {"NUMBER(phys_ram_base)", "riscv64"},
+        {"SYMBOL(lowcore_ptr)", "s390x"},      {"SYMBOL(init_top_pgt)", "x86_64"},         {"NUMBER(phys_base)", "x86_64"},
+        {"SYMBOL(phys_base)", "x86_64"},       {"SYMBOL(init_level4_pgt)", "x86_64"},      {"SYMBOL(vmemmap_list)", "ppc64"},
+        {"CONFIG_ARM_LPAE", "arm"},
+        {"CONFIG_X86_PAE", "i386"},
+    };
+    const VmcoreInfo info(text);
+    for (const Sign& sign : signs) {
+        if (!info.value(sign.key)) continue;
+        const bool little_ppc = sign.machine == std::string_view("ppc64") && order == ByteOrder::little;
+        return machine_by_name(little_ppc ? "ppc64le" : sign.machine);
+    }
+    return std::nullopt;
+}
+
+} // namespace kcrash

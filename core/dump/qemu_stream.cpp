@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// QEMU's migration stream: what "migrate exec:cat>FILE" and "virsh dump" without --memory-only write, and "virsh save" with a
+// header of libvirt's before it (libvirt.cpp).
+//
+//     "QEVM"  version = 3                                                        all integers are big-endian
+//     0x07    u32 length, machine type; then subsections of 0x05                 "pc-q35-7.2"
+//     0x01    u32 id, u8 length, name, u32 instance, u32 version, data           the start of "ram": its blocks
+//     0x02    u32 id, data                                                       a round of pages
+//     0x03    u32 id, data                                                       the last round
+//     0x04    as 0x01                                                            the state of a device, whole
+//     0x7e    u32 id                                                             behind each of them
+//     0x00, then 0x06 u32 length, JSON                                           the end, and a description of the devices
+//
+// The data of "ram" are words, an address in the upper bits and flags in the lower twelve:
+//
+//     0x04   the sum of all blocks; then for each u8 length, name, u64 size
+//     0x08   a page: unless 0x20 (the block is the last one's) u8 length, block; then 4,096 bytes
+//     0x02   a page of one byte's value: as 0x08, then that byte
+//     0x10   the end of the round
+//     0x40   a difference to the page as it was (xbzrle), 0x100 a compressed page: not read
+//
+// What is odd about it. There is no index: opening reads every word. A page of a guest that ran comes several times; the last counts. It
+// names blocks, never physical addresses: those are QEMU's own, see qemu_machines.cpp. Sections of devices do not tell their length, so
+// behind the memory only one thing is looked for: the sections named "cpu", of which the first registers of x86_64 are used. Pages are of
+// 4,096 bytes whatever the guest's pages are. Specified by QEMU's docs/devel/migration.rst, migration/ram.c, target/i386/machine.c.
+#include "core/dump/qemu_stream.hpp"
+#include "core/bytes.hpp"
+#include "core/dump/mapped.hpp"
+#include "core/dump/qemu_machines.hpp"
+#include "core/dump/qemu_pages.hpp"
+#include "core/dump/x86_notes.hpp"
+#include "core/error.hpp"
+#include "core/interrupt.hpp"
+#include <algorithm>
+#include <elf.h>
+#include <fmt/format.h>
+
+namespace kcrash {
+namespace {
+
+constexpr uint64_t page_size = StreamPages::page_size;
+constexpr size_t most_blocks = 4096, most_cpus = 65536;
+constexpr uint64_t most_device_state = uint64_t{64} << 20;
+
+enum Section : uint8_t { end_of_stream = 0, start = 1, part = 2, end = 3, full = 4, subsection = 5, configuration = 7, footer = 0x7e };
+enum Flag : uint64_t { fill = 0x02, sizes = 0x04, page = 0x08, end_of_round = 0x10, same_block = 0x20 };
+
+// The file ends in the middle of something.
+struct StreamEnd {};
+
+// Reads forward through a small buffer: pages are passed over unread.
+class Stream {
+public:
+    explicit Stream(const ByteSource& file) : file_(file) {}
+    uint64_t at() const { return at_; }
+    void skip(uint64_t n) {
+        if (n > file_.size() - at_) throw StreamEnd();
+        at_ += n;
+    }
+    uint8_t u8() { return static_cast<uint8_t>(take(1)[0]); }
+    uint32_t u32() { return load<uint32_t>(take(4), ByteOrder::big); }
+    uint64_t u64() { return load<uint64_t>(take(8), ByteOrder::big); }
+    std::string text(size_t n) {
+        std::string text;
+        while (n--) text += static_cast<char>(u8());
+        return text;
+    }
+    std::string name() { return text(u8()); }
+
+private:
+    const std::byte* take(size_t n) {
+        if (at_ > file_.size() || n > file_.size() - at_) throw StreamEnd();
+        if (at_ < begin_ || at_ + n > begin_ + buffer_.size()) {
+            buffer_.resize(static_cast<size_t>(std::min<uint64_t>(page_size, file_.size() - at_)));
+            begin_ = at_;
+            if (file_.try_read(FileOffset(at_), buffer_) != Fault::none) {
+                buffer_.clear();
+                throw StreamEnd();
+            }
+        }
+        const std::byte* there = buffer_.data() + (at_ - begin_);
+        at_ += n;
+        return there;
+    }
+    const ByteSource& file_;
+    std::vector<std::byte> buffer_;
+    uint64_t begin_ = 0, at_ = 0;
+};
+
+class Reader {
+public:
+    Reader(std::shared_ptr<const ByteSource> file, std::string format) : file_(std::move(file)), stream_(*file_) {
+        parts_.format = std::move(format);
+        parts_.offsets_are_of_the_file = false;
+    }
+
+    std::unique_ptr<Dump> open() {
+        try {
+            header();
+            while (section()) check_interrupt();
+        } catch (const StreamEnd&) {
+            if (pages_of_memory_ == 0) throw FileError(fmt::format("{}: truncated: the stream ends before its memory", file_->path()));
+            parts_.truncated = true;
+            parts_.warnings.push_back(fmt::format("{}: truncated: the stream ends in the middle, at {} bytes", file_->path(), file_->size()));
+        }
+        if (memory_.elf_machine == EM_X86_64) parts_.notes = registers();
+        parts_.elf_machine = memory_.elf_machine;
+        parts_.bytes = std::move(pages_).source(file_);
+        return make_mapped_dump(std::move(parts_));
+    }
+
+private:
+    [[noreturn]] void damaged(const std::string& what) const {
+        throw FileError(fmt::format("{}: damaged stream at offset 0x{:x}: {}", file_->path(), stream_.at(), what));
+    }
+
+    void header() {
+        stream_.skip(4);
+        if (const uint32_t version = stream_.u32(); version != 3)
+            throw FileError(fmt::format("{}: a QEMU stream of version {}; kcrash reads version 3", file_->path(), version));
+    }
+
+    // False: behind the memory.
+    bool section() {
+        switch (const uint8_t type = stream_.u8()) {
+        case configuration: {
+            const uint32_t length = stream_.u32();
+            if (length > 1024) damaged(fmt::format("a machine type of {} bytes", length));
+            machine_ = stream_.text(length);
+            return true;
+        }
+        case subsection: return configuration_part();
+        case start:
+        case full: return section_start(type);
+        case part:
+        case end:
+            if (const uint32_t id = stream_.u32(); id != ram_id_) damaged(fmt::format("a part of section {}, which has not begun", id));
+            round();
+            return true;
+        case footer: stream_.skip(4); return true;
+        case end_of_stream: return false;
+        default: damaged(fmt::format("section type 0x{:x}", type));
+        }
+    }
+
+    // Of the configuration: what it says changes how memory is written, so what is not known is refused.
+    bool configuration_part() {
+        const std::string name = stream_.name();
+        stream_.skip(4);
+        if (name == "configuration/uuid") stream_.skip(16);
+        else if (name == "configuration/target-page-bits") {
+            if (const uint32_t bits = stream_.u32(); bits != 12) damaged(fmt::format("pages of 2^{} bytes are not read", bits));
+        } else if (name == "configuration/capabilities") {
+            std::string names;
+            for (uint32_t n = std::min<uint32_t>(stream_.u32(), 64); n > 0; --n) names += " " + stream_.name();
+            throw FileError(fmt::format("{}: a QEMU stream with capabilities that kcrash does not read:{}; write it again without them",
+                                        file_->path(), names));
+        } else damaged(fmt::format("subsection {}", name));
+        return true;
+    }
+
+    bool section_start(uint8_t type) {
+        const uint64_t at = stream_.at() - 1;
+        const uint32_t id = stream_.u32();
+        const std::string name = stream_.name();
+        stream_.skip(8);
+        if (name != "ram") {
+            if (pages_of_memory_ == 0 || type == start) damaged(fmt::format("section \"{}\" before the memory", name));
+            devices_at_ = at;
+            return false;
+        }
+        ram_id_ = id;
+        round();
+        return true;
+    }
+
+    void round() {
+        while (true) {
+            const uint64_t word = stream_.u64(), flags = word % page_size, address = word - flags;
+            if (flags == sizes) block_sizes(address);
+            else if (flags == end_of_round) return;
+            else if ((flags & ~uint64_t{same_block}) == page || (flags & ~uint64_t{same_block}) == fill) one_page(address, flags);
+            else if (flags & 0x40) damaged("pages are differences (xbzrle): write it again without that capability");
+            else if (flags & 0x100) damaged("pages are compressed: write it again without that capability");
+            else if (flags != 0x200) damaged(fmt::format("flags 0x{:x}", flags)); // 0x200: a mark without data
+            check_interrupt();
+        }
+    }
+
+    void block_sizes(uint64_t sum) {
+        if (!blocks_.empty()) damaged("the sizes of memory a second time");
+        while (sum > 0) {
+            RamBlock block{stream_.name(), stream_.u64()};
+            if (block.size == 0 || block.size > sum || block.size % page_size) damaged(fmt::format("block {} of {} bytes", block.name, block.size));
+            if (blocks_.size() == most_blocks) damaged("too many blocks of memory");
+            sum -= block.size;
+            blocks_.push_back(std::move(block));
+        }
+        bases_.assign(blocks_.size(), UINT64_MAX);
+        uint64_t total = 0;
+        const auto main = main_memory(blocks_);
+        for (const size_t i : main) {
+            bases_[i] = total;
+            if (__builtin_add_overflow(total, blocks_[i].size, &total) || total > uint64_t{1} << 62) damaged("more memory than there can be");
+        }
+        if (!main.empty()) memory_ = qemu_memory(machine_, blocks_[main.front()].name, total);
+        if (memory_.pieces.empty())
+            throw FileError(fmt::format("{}: where the memory of machine type \"{}\" lies is not known; take the dump with \"virsh dump "
+                                        "--memory-only\" or \"dump-guest-memory\"",
+                                        file_->path(), machine_));
+        parts_.machine = machine_;
+    }
+
+    void one_page(uint64_t address, uint64_t flags) {
+        if (!(flags & same_block)) {
+            const std::string name = stream_.name();
+            const auto found = std::find_if(blocks_.begin(), blocks_.end(), [&](const RamBlock& b) { return b.name == name; });
+            if (found == blocks_.end()) damaged(fmt::format("a page of block \"{}\", which there is not", name));
+            block_ = static_cast<size_t>(found - blocks_.begin());
+        }
+        if (block_ >= blocks_.size() || address >= blocks_[block_].size) damaged(fmt::format("a page at 0x{:x}, outside of its block", address));
+        const uint64_t at = stream_.at(), base = bases_[block_];
+        stream_.skip(flags & fill ? 1 : page_size);
+        if (base == UINT64_MAX) return; // a video card's
+        ++pages_of_memory_;
+        const uint64_t source = pages_.add(at, (flags & fill) != 0) * page_size;
+        for (const Extent& piece : memory_.pieces)
+            if (base + address >= piece.source && base + address - piece.source < piece.end - piece.begin)
+                add_extent(piece.begin + (base + address - piece.source), source);
+    }
+
+    void add_extent(uint64_t physical, uint64_t source) {
+        auto& extents = parts_.extents;
+        if (!extents.empty() && extents.back().end == physical && extents.back().source + (physical - extents.back().begin) == source)
+            extents.back().end += page_size;
+        else extents.push_back({physical, physical + page_size, source, UINT64_MAX - extents.size()}); // the last one wins
+    }
+
+    // The registers from the sections "cpu"; none when they are not as expected.
+    std::vector<Note> registers() {
+        std::vector<Note> notes, controls;
+        if (devices_at_ == 0 || devices_at_ >= file_->size()) return notes;
+        std::vector<std::byte> bytes(std::min(file_->size() - devices_at_, most_device_state));
+        if (file_->try_read(FileOffset(devices_at_), bytes) != Fault::none) return notes;
+        const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size()), name("\3cpu", 4);
+        for (size_t at = text.find(name); at != std::string_view::npos && notes.size() < most_cpus; at = text.find(name, at + 1)) {
+            constexpr size_t instance = 4, version = 8, state = 12, used = 488;
+            if (at < 5 || bytes[at - 5] != std::byte{full} || bytes.size() - at < state + used) continue;
+            const auto word = [&](size_t offset) { return load<uint32_t>(bytes.data() + at + offset, ByteOrder::big); };
+            if (word(instance) != notes.size() || word(version) != 12) continue;
+            const X86Registers cpu = parse_cpu(std::span(bytes).subspan(at + state, used));
+            notes.push_back(x86_prstatus(cpu, static_cast<uint32_t>(notes.size())));
+            controls.push_back(x86_control(cpu));
+        }
+        if (notes.empty()) parts_.warnings.push_back(fmt::format("{}: the registers of the CPUs were not found in the stream", file_->path()));
+        notes.insert(notes.end(), controls.begin(), controls.end());
+        return notes;
+    }
+
+    // Sixteen registers, rip, rflags, then the FPU's; at 236 six segments and at 416 the IDT, each selector u32, base u64, limit u32,
+    // flags u32; at 456 cr0, cr2, cr3, cr4.
+    static X86Registers parse_cpu(std::span<const std::byte> state) {
+        using R = X86Registers;
+        const auto word = [&](size_t at) { return load<uint64_t>(state.data() + at, ByteOrder::big); };
+        const auto half = [&](size_t at) { return load<uint32_t>(state.data() + at, ByteOrder::big); };
+        constexpr size_t segments = 236, segment_bytes = 20, idt = 416, controls = 456;
+        R cpu;
+        for (size_t i = 0; i < 16; ++i) cpu.general[i] = word(8 * i);
+        cpu.rip = word(128);
+        cpu.flags = word(136);
+        for (size_t i = 0; i < 6; ++i) cpu.segments[i] = half(segments + segment_bytes * i);
+        cpu.fs_base = word(segments + segment_bytes * R::fs + 4);
+        cpu.gs_base = word(segments + segment_bytes * R::gs + 4);
+        cpu.idt = word(idt + 4);
+        cpu.idt_limit = half(idt + 12);
+        cpu.cr0 = word(controls);
+        cpu.cr3 = word(controls + 16);
+        cpu.cr4 = word(controls + 24);
+        return cpu;
+    }
+
+    std::shared_ptr<const ByteSource> file_;
+    Stream stream_;
+    MappedParts parts_;
+    std::string machine_;
+    std::vector<RamBlock> blocks_;
+    std::vector<uint64_t> bases_; // of each block in main memory; UINT64_MAX: it is not main memory
+    QemuMemory memory_;
+    StreamPages pages_;
+    std::optional<uint32_t> ram_id_;
+    size_t block_ = SIZE_MAX;
+    uint64_t pages_of_memory_ = 0, devices_at_ = 0;
+};
+
+Probe probe(std::span<const std::byte> head) { return is_qemu_stream(head) ? Probe::mine : Probe::not_mine; }
+
+std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files) {
+    if (files.size() > 1)
+        throw FileError(fmt::format("{}: a QEMU stream is one file; {} is another dump", files[0]->path(), files[1]->path()));
+    return open_qemu_stream(files.front(), "QEMU migration stream");
+}
+
+} // namespace
+
+bool is_qemu_stream(std::span<const std::byte> head) {
+    const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
+    return text.starts_with("QEVM");
+}
+
+std::unique_ptr<Dump> open_qemu_stream(std::shared_ptr<const ByteSource> file, std::string format) {
+    return Reader(std::move(file), std::move(format)).open();
+}
+
+extern const DumpFormat qemu_stream_format;
+const DumpFormat qemu_stream_format{"QEMU migration stream", probe, open};
+
+} // namespace kcrash

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// NBD through libnbd. With nbdkit on the other side, a dump on SSH, HTTP or S3, or inside an .xz, opens without being copied.
+//
+// A round trip costs more than a page, so blocks are fetched and kept; blocks in a row that are all missing are one request. libnbd
+// locks its handle, so requests of several threads follow one another.
+#include "core/nbd_file.hpp"
+#include "core/block_cache.hpp"
+#include "core/error.hpp"
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <fmt/format.h>
+#include <libnbd.h>
+
+namespace kcrash {
+namespace {
+
+constexpr uint64_t block_bytes = 65536, most_at_once = uint64_t{4} << 20, cache_bytes = uint64_t{256} << 20;
+
+std::string reason() {
+    const char* text = nbd_get_error();
+    return text ? text : "unknown error";
+}
+
+class NbdFile final : public ByteSource {
+public:
+    explicit NbdFile(std::string uri) : uri_(std::move(uri)), handle_(nbd_create(), nbd_close) {
+        if (!handle_) throw FileError(fmt::format("{}: {}", uri_, reason()));
+        if (nbd_connect_uri(handle_.get(), uri_.c_str()) != 0) throw FileError(fmt::format("{}: {}", uri_, reason()));
+        const int64_t size = nbd_get_size(handle_.get());
+        if (size < 0) throw FileError(fmt::format("{}: {}", uri_, reason()));
+        size_ = static_cast<uint64_t>(size);
+    }
+
+    Fault try_read(FileOffset at, std::span<std::byte> into) const override {
+        uint64_t offset = at.value;
+        if (offset > size_ || into.size() > size_ - offset) return Fault::truncated;
+        while (!into.empty()) {
+            const uint64_t n = offset / block_bytes;
+            BlockCache::Block block = cache_.find(n);
+            if (!block) block = fetch(n, (offset + into.size() - 1) / block_bytes);
+            if (!block) return Fault::io;
+            const size_t skip = static_cast<size_t>(offset - n * block_bytes), take = std::min(into.size(), block->size() - skip);
+            std::memcpy(into.data(), block->data() + skip, take);
+            into = into.subspan(take);
+            offset += take;
+        }
+        return Fault::none;
+    }
+    uint64_t size() const override { return size_; }
+    const std::string& path() const override { return uri_; }
+    std::optional<uint64_t> fetched() const override { return fetched_.load(); }
+
+private:
+    // Fetches `first` and, in the same request, those after it up to `last` that are missing too. Null: the server failed.
+    BlockCache::Block fetch(uint64_t first, uint64_t last) const {
+        uint64_t end = first + 1;
+        while (end <= last && (end - first) * block_bytes < most_at_once && !cache_.find(end)) ++end;
+        std::vector<std::byte> bytes(std::min(end * block_bytes, size_) - first * block_bytes);
+        if (nbd_pread(handle_.get(), bytes.data(), bytes.size(), first * block_bytes, 0) != 0) return nullptr;
+        fetched_ += bytes.size();
+        BlockCache::Block wanted;
+        for (uint64_t at = 0; at < bytes.size(); at += block_bytes) {
+            const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+            const auto n = static_cast<std::ptrdiff_t>(std::min<uint64_t>(block_bytes, bytes.size() - at));
+            auto block = std::make_shared<const std::vector<std::byte>>(begin, begin + n);
+            if (at == 0) wanted = block;
+            cache_.add(first + at / block_bytes, std::move(block));
+        }
+        return wanted;
+    }
+
+    std::string uri_;
+    std::unique_ptr<nbd_handle, void (*)(nbd_handle*)> handle_;
+    uint64_t size_ = 0;
+    mutable std::atomic<uint64_t> fetched_{0};
+    BlockCache cache_{cache_bytes};
+};
+
+} // namespace
+
+bool is_nbd_uri(std::string_view word) {
+    for (const std::string_view scheme : {"nbd://", "nbds://", "nbd+unix://", "nbds+unix://", "nbd+vsock://", "nbds+vsock://"})
+        if (word.starts_with(scheme)) return true;
+    return false;
+}
+
+std::shared_ptr<const ByteSource> open_nbd(const std::string& uri) { return std::make_shared<NbdFile>(uri); }
+
+} // namespace kcrash
