@@ -12,6 +12,7 @@
 #include "symbols/symbols.hpp"
 #include "symbols/types.hpp"
 #include "symbols/unwind.hpp"
+#include <functional>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -33,6 +34,8 @@ struct TargetOptions {
     std::vector<std::string> module_directories;   // --mod
     std::vector<std::string> debug_directories;    // where debug files are searched, besides the usual places
     ProgressMaker progress;                        // told of what takes long; empty: nobody
+    // Told while debuginfod fetches vmlinux: bytes there, bytes in all (0: unknown). False stops it.
+    std::function<bool(uint64_t, uint64_t)> fetch_progress = [](uint64_t, uint64_t) { return true; };
 };
 
 // Owns everything below it. Opening throws Error; what can be done without goes into warnings() instead.

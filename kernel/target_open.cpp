@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "kernel/modules.hpp"
 #include "symbols/debug_files.hpp"
+#include "symbols/kernel_file.hpp"
 #include <bit>
 #include <charconv>
 #include <fmt/format.h>
@@ -28,6 +29,7 @@ struct Target::Opening {
     Target& t;
     TargetFacts* facts = nullptr;
     std::shared_ptr<const SymbolTable> table;
+    FoundFile searched; // for vmlinux, when none was given
 
     void dump() {
         t.dump_ = open_dump(t.options_.dump_files);
@@ -41,7 +43,19 @@ struct Target::Opening {
         t.physical_->set_zero_excluded(t.options_.zero_excluded);
     }
 
+    // No vmlinux was given: one that lies where debug files lie is better than the dump's own symbols.
+    void search_vmlinux() {
+        const std::string& dump = t.options_.dump_files.front();
+        const bool here = dump.find("://") == std::string::npos && dump.find('@') == std::string::npos;
+        const std::string id(t.vmcoreinfo_.value("BUILD-ID").value_or("")), release(t.vmcoreinfo_.value("OSRELEASE").value_or(""));
+        searched = find_kernel_file({id, release, here ? dump : "", t.options_.debug_directories}, t.options_.fetch_progress);
+        t.options_.vmlinux = searched.path;
+    }
+
+    std::string advice() const { return kernel_file_advice(searched, std::string(t.vmcoreinfo_.value("OSRELEASE").value_or(""))); }
+
     void vmlinux() {
+        if (t.options_.vmlinux.empty()) search_vmlinux();
         if (!t.options_.vmlinux.empty()) {
             t.elf_ = ElfFile::open(t.options_.vmlinux, t.options_.progress);
             check_build_id();
@@ -104,8 +118,8 @@ struct Target::Opening {
         if (table) return;
         table = read_kallsyms(*t.kernel_, t.vmcoreinfo_, *t.facts_, t.arch_->word_size);
         if (!table || table->size() == 0)
-            throw Error(fmt::format("{}: the dump does not say where its symbols are (kernels before 6.0); give its vmlinux",
-                                    t.options_.dump_files.front()));
+            throw Error(fmt::format("{}: the dump does not say where its symbols are (kernels before 6.0); give its vmlinux; {}",
+                                    t.options_.dump_files.front(), advice()));
         facts->set_symbols(table.get());
     }
 
@@ -141,7 +155,7 @@ struct Target::Opening {
         }
         if (t.elf_) sources.push_back(make_dwarf_types(t, !sources.empty()));
         if (sources.empty())
-            throw Error("the dump carries no types (no BTF); give the vmlinux with debug information");
+            throw Error(fmt::format("the dump carries no types (no BTF); give the vmlinux with debug information; {}", advice()));
         t.types_ = std::make_shared<Types>(std::move(sources));
     }
 
@@ -171,7 +185,7 @@ std::unique_ptr<Target> Target::open(const TargetOptions& options) {
     std::unique_ptr<Target> target(new Target);
     target->options_ = options;
     target->lazy_ = std::make_unique<Lazy>();
-    Opening step{*target, nullptr, nullptr};
+    Opening step{*target, nullptr, nullptr, {}};
     step.dump();
     step.vmlinux();
     step.kernel_offset();
