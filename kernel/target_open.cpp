@@ -5,6 +5,7 @@
 //   vmlinux ---------> build-id ------+                       |
 //   PhysicalMemory + Architecture + symbols -> kernel AddressSpace -> types (BTF) -> modules
 #include "kernel/target_open.hpp"
+#include "core/dump/raw.hpp"
 #include "core/error.hpp"
 #include "kernel/modules.hpp"
 #include "symbols/debug_files.hpp"
@@ -46,7 +47,7 @@ struct Target::Opening {
     // No vmlinux was given: one that lies where debug files lie is better than the dump's own symbols.
     void search_vmlinux() {
         const std::string& dump = t.options_.dump_files.front();
-        const bool here = dump.find("://") == std::string::npos && dump.find('@') == std::string::npos;
+        const bool here = dump.find("://") == std::string::npos && !is_raw_list(dump);
         const std::string id(t.vmcoreinfo_.value("BUILD-ID").value_or("")), release(t.vmcoreinfo_.value("OSRELEASE").value_or(""));
         searched = find_kernel_file({id, release, here ? dump : "", t.options_.debug_directories}, t.options_.fetch_progress);
         t.options_.vmlinux = searched.path;

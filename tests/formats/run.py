@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One death in every way in which QEMU writes it, and dumps that are packed, behind NBD, or on a block device.
+
+    tests/formats/run.py
+
+The sample formats-6.1 has the memory of a stopped guest as QEMU's pmemsave wrote it: the truth for every other file of that moment, page
+by page. What kcrash says of one is compared with what it says of QEMU's own ELF dump. Uses nbdkit, debuginfod and loop devices where they
+are; without them those tests are skipped and counted.
+"""
+import gzip
+import lzma
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
+import kcrash as tool  # noqa: E402
+
+COMMANDS = ["ps", "log", "bt -a", "kmem -i", "mod", "foreach bt"]
+
+
+def samples():
+    cache = os.environ.get("XDG_CACHE_HOME", str(pathlib.Path.home() / ".cache"))
+    return pathlib.Path(os.environ.get("KCRASH_SAMPLES", cache + "/kcrash/samples"))
+
+
+class Suite:
+    def __init__(self, options, count):
+        self.options, self.count, self.home = options, count, tool.Home()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kcrash-formats-"))
+        self.compare_tool = options.kcrash.parent / "dump_compare"
+
+    def say(self, dump, commands=tuple(COMMANDS)):
+        """What the commands print, and what went wrong."""
+        result = tool.run(self.options.kcrash, [str(dump), "-s", "--no-cache"], self.home, "\n".join(commands) + "\n", 300)
+        return result.stdout, result.stderr
+
+    def identity(self, dump):
+        result = tool.run(self.options.kcrash, ["--json", "--identify", str(dump)], self.home)
+        return tool.documents(result.stdout)[0], result
+
+    def same_pages(self, what, truth, other):
+        """Every page that the other has is the truth's; and it has at least as many as are zero or not."""
+        result = subprocess.run([self.compare_tool, truth, other], capture_output=True, text=True, timeout=300)
+        self.count.check(result.returncode == 0 and "identical" in result.stdout, f"{what}: the pages are those of pmemsave",
+                         result.stdout[-600:] + result.stderr[-600:])
+
+    def qemu(self, sample):
+        raw = f"{sample / 'raw'}@0"
+        lime = self.folder / "lime"
+        size = (sample / "raw").stat().st_size
+        with open(lime, "wb") as out, open(sample / "raw", "rb") as memory:
+            # As /proc/iomem has it: conventional memory, and the rest from the first megabyte on.
+            for begin, end in ((0x1000, 0x9f000), (0x100000, size)):
+                out.write(struct.pack("<4sIQQQ", b"EMiL", 1, begin, end - 1, 0))
+                memory.seek(begin)
+                shutil.copyfileobj(iter_part(memory, end - begin), out, 1 << 20)
+        saved = self.folder / "saved"
+        xml = b"<domain type='qemu'/>" + bytes(1000)
+        with open(saved, "wb") as out, open(sample / "stream", "rb") as stream:
+            out.write(b"LibvirtQemudSave" + struct.pack("<5I", 2, len(xml), 1, 0, 0) + bytes(56) + xml)
+            shutil.copyfileobj(stream, out, 1 << 20)
+        expected, errors = self.say(sample / "dump.elf")
+        self.count.check("swapper/0" in expected and "delay_tsc" in expected, "QEMU's ELF dump answers", errors)
+        release = self.identity(sample / "dump.elf")[0]["items"][0]["release"]
+        for name, dump, kind, registers in (("QEMU's stream", sample / "stream", "QEMU migration stream", True),
+                                            ("libvirt's save file", saved, "libvirt save file", True),
+                                            ("dump-guest-memory with paging", sample / "paging.elf", "ELF", True),
+                                            ("LiME", lime, "LiME", False), ("raw memory", raw, "raw memory", False)):
+            document, result = self.identity(dump)
+            facts = document["items"][0]
+            self.count.check(facts["format"] == kind and facts["release"] == release and facts["architecture"] == "x86_64", f"--identify of {name}",
+                             result.stdout + result.stderr)
+            self.same_pages(name, raw, str(dump))
+            if registers:
+                self.count.check(self.say(dump)[0] == expected, f"{name}: the commands say what they say of QEMU's ELF dump", self.say(dump)[1])
+            else:
+                commands = [c for c in COMMANDS if "bt" not in c]
+                self.count.check(self.say(dump, commands)[0] == self.say(sample / "dump.elf", commands)[0], f"{name}: the commands say the same", "")
+
+    def packed(self, dump):
+        expected = self.say(dump)[0]
+        plain = dump.read_bytes()
+        zipped, packed = self.folder / "vmcore.gz", self.folder / "vmcore.xz"
+        zipped.write_bytes(gzip.compress(plain, 1))
+        run = subprocess.run(["xz", "-0", "--block-size=1MiB", "-c", dump], capture_output=True, check=True)
+        packed.write_bytes(run.stdout)
+        for file in (zipped, packed):
+            self.count.check(self.say(file)[0] == expected, f"{file.suffix}: the commands say the same", self.say(file)[1])
+        one = self.folder / "one.xz"
+        one.write_bytes(lzma.compress(plain, preset=0))
+        self.count.check(self.say(one)[0] == expected, "an xz of one small block", self.say(one)[1])
+
+    def nbd(self, dump):
+        if not shutil.which("nbdkit"):
+            return self.count.skip("nbdkit is not here")
+        socket, pid = self.folder / "nbd.sock", self.folder / "nbd.pid"
+        uri = f"nbd+unix:///?socket={socket}"
+        subprocess.run(["nbdkit", "-r", "-U", socket, "--pidfile", pid, "--filter=xz", "file", self.folder / "vmcore.xz"], check=True)
+        try:
+            for _ in range(50):
+                if pid.exists():
+                    break
+                time.sleep(0.2)
+            self.count.check(self.say(uri)[0] == self.say(dump)[0], "NBD, through nbdkit's xz filter: the commands say the same", self.say(uri)[1])
+            facts = self.identity(uri)[0]["items"][0]
+            self.count.check(0 < facts["fetched"] < facts["bytes"] and facts["bytes"] == dump.stat().st_size, "only what is touched is fetched", str(facts))
+            banner = tool.run(self.options.kcrash, [uri, "--no-cache"], self.home, "exit\n")
+            self.count.check("     FETCHED: " in banner.stdout, "the banner says how much was fetched", banner.stdout[:800])
+        finally:
+            os.kill(int(pid.read_text()), 15)
+        time.sleep(1)
+        gone = tool.run(self.options.kcrash, [uri], self.home)
+        self.count.check(gone.returncode == 1 and uri in gone.stderr, "a server that is not there", gone.stderr)
+
+    def block_device(self, dump):
+        """A partition that kdump wrote to: larger than the dump, with old bytes behind it."""
+        disk = self.folder / "disk"
+        disk.write_bytes(dump.read_bytes() + b"\xa5" * (1 << 20))
+        os.truncate(disk, disk.stat().st_size // 4096 * 4096)
+        found = subprocess.run(["losetup", "-r", "-f", "--show", disk], capture_output=True, text=True)
+        if found.returncode != 0:
+            return self.count.skip(f"no loop device: {found.stderr.strip()}")
+        device = found.stdout.strip()
+        try:
+            self.count.check(self.say(device)[0] == self.say(dump)[0], "a block device: the commands say the same", self.say(device)[1])
+        finally:
+            subprocess.run(["losetup", "-d", device], check=False)
+
+
+def iter_part(file, size):
+    """The next bytes of a file, as a file."""
+    class Part:
+        left = size
+
+        def read(self, n):
+            data = file.read(min(n, self.left))
+            self.left -= len(data)
+            return data
+    return Part()
+
+
+def main():
+    options = tool.parser(__doc__.splitlines()[0]).parse_args()
+    count = tool.Count("formats")
+    suite = Suite(options, count)
+    sample = samples() / "formats-6.1"
+    if (sample / "KEY").exists():
+        suite.qemu(sample)
+    else:
+        count.skip("formats-6.1 was not made: vmcore-samples/make formats-6.1")
+    committed = tool.committed_sample()
+    if committed:
+        suite.packed(committed.dump)
+        suite.nbd(committed.dump)
+        suite.block_device(committed.dump)
+    else:
+        count.skip("the committed sample is not here")
+    shutil.rmtree(suite.folder)
+    count.finish()
+
+
+if __name__ == "__main__":
+    main()
