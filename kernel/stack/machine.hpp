@@ -9,6 +9,11 @@ namespace kcrash {
 std::optional<uint64_t> kernel_symbol(const Target& target, std::string_view name);
 // Bytes of a task's kernel stack.
 uint64_t process_stack_size(const Target& target);
+// The return address that a tracer puts on a stack in the place of the original, and which tracer that is.
+struct TracerReturn {
+    enum class Kind : uint8_t { graph, probe } kind;
+    uint64_t address;
+};
 // The interrupt and exception stacks of one CPU.
 std::vector<StackRange> special_stacks_of(const Target& target, unsigned cpu);
 // Are the registers of the notes those of the moment of the dump (QEMU), or those that a CPU had when it was stopped?
@@ -80,14 +85,14 @@ private:
 
     const Target& target_;
     uint64_t stack_size_;
-    std::vector<uint64_t> tracers_; // return addresses that stand for others
+    std::vector<TracerReturn> tracers_;
     std::vector<CodeRange> entry_code_;
-    uint64_t signature_bits_ = 0;   // of return addresses into the kernel
+    uint64_t signature_bits_ = 0; // of return addresses into the kernel
 };
 
-// Symbols of code that is the return address of functions that are being traced.
-std::vector<uint64_t> tracer_returns(const Target& target);
-// The return address that a tracer took from `slot` of the task's stack.
-std::optional<uint64_t> traced_return(const Target& target, const Task& task, uint64_t slot);
+std::vector<TracerReturn> tracer_returns(const Target& target);
+// What belongs at `slot` of the task's stack, where `pc` is: the same, if no tracer put it there. Nothing: it was not found.
+std::optional<uint64_t> original_return(const Target& target, const std::vector<TracerReturn>& tracers, const Task& task, uint64_t slot,
+                                        uint64_t pc);
 
 } // namespace kcrash

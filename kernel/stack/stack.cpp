@@ -40,9 +40,7 @@ std::optional<StackRange> TaskWorld::stack_of(uint64_t sp) const {
 }
 
 std::optional<uint64_t> TaskWorld::original_return(uint64_t slot, uint64_t pc) const {
-    const auto& tracers = unwinder_.tracers_;
-    if (std::find(tracers.begin(), tracers.end(), pc) == tracers.end()) return pc;
-    return traced_return(target_, task_, slot);
+    return kcrash::original_return(target_, unwinder_.tracers_, task_, slot, pc);
 }
 
 std::optional<uint64_t> TaskWorld::function_start(uint64_t lookup) const {

@@ -4,6 +4,8 @@
 // The function graph tracer puts return_to_handler in the place of a return address and notes the original in the
 // task's ret_stack, with the place (ftrace_ret_stack.retp; kernel/trace/fgraph.c). Return probes put their trampoline there and
 // keep a node with the original in the task's list (rethook_node, v6.0; kretprobe_instance before).
+//
+// A function may have both, or several return probes: then what one of them keeps is the address of the next, for the same place.
 #include "kernel/list.hpp"
 #include "kernel/stack/machine.hpp"
 #include "kernel/word.hpp"
@@ -13,7 +15,7 @@ namespace {
 
 // ret_stack was an array of entries; since Linux 42675b723b48 ("function_graph: Convert ret_stack to a series of longs"),
 // v6.11, it is one of words with entries here and there. An entry is told by its retp, wherever it lies.
-std::optional<uint64_t> from_graph_tracer(const Target& target, const Task& task, uint64_t slot) {
+std::optional<uint64_t> from_graph_tracer(const Target& target, const Task& task, uint64_t slot, uint64_t own) {
     const auto stack = target.try_member("task_struct", {"ret_stack"});
     const auto original = target.try_member("ftrace_ret_stack", {"ret"}), place = target.try_member("ftrace_ret_stack", {"retp"});
     uint64_t base = 0;
@@ -25,25 +27,25 @@ std::optional<uint64_t> from_graph_tracer(const Target& target, const Task& task
         if (word != slot || at < place->offset) continue;
         uint64_t found = 0;
         if (try_word(target, base + at - place->offset + original->offset, found) != Fault::none) continue;
-        if (target.symbols().is_text(found)) return found;
+        if (found != own && target.symbols().is_text(found)) return found;
     }
     return std::nullopt;
 }
 
 std::optional<uint64_t> from_list(const Target& target, uint64_t first, const Member& link, const Member& original, const Member& place,
-                                  uint64_t slot) {
+                                  uint64_t slot, uint64_t own) {
     std::optional<uint64_t> found;
     walk_chain(target.kernel(), target.arch().word_size, first, [&](uint64_t node) {
         uint64_t at = 0, value = 0;
         const uint64_t entry = node - link.offset;
         if (place.load(target.kernel(), entry, at) != Fault::none || original.load(target.kernel(), entry, value) != Fault::none) return false;
-        if (at == slot && target.symbols().is_text(value)) found = value;
+        if (at == slot && value != own && target.symbols().is_text(value)) found = value;
         return !found;
     });
     return found;
 }
 
-std::optional<uint64_t> from_return_probes(const Target& target, const Task& task, uint64_t slot) {
+std::optional<uint64_t> from_return_probes(const Target& target, const Task& task, uint64_t slot, uint64_t own) {
     struct Kind {
         const char *head, *type, *link, *place;
     };
@@ -55,24 +57,37 @@ std::optional<uint64_t> from_return_probes(const Target& target, const Task& tas
         uint64_t first = 0;
         if (!head || !link || !place || !original) continue;
         if (try_word(target, task.address + head->offset, first) != Fault::none) continue;
-        if (const auto found = from_list(target, first, *link, *original, *place, slot)) return found;
+        if (const auto found = from_list(target, first, *link, *original, *place, slot, own)) return found;
     }
     return std::nullopt;
 }
 
 } // namespace
 
-std::vector<uint64_t> tracer_returns(const Target& target) {
-    std::vector<uint64_t> found;
+std::vector<TracerReturn> tracer_returns(const Target& target) {
+    using Kind = TracerReturn::Kind;
+    constexpr std::pair<const char*, Kind> names[] = {{"return_to_handler", Kind::graph},
+                                                      {"arch_rethook_trampoline", Kind::probe},
+                                                      {"__kretprobe_trampoline", Kind::probe},
+                                                      {"kretprobe_trampoline", Kind::probe}};
+    std::vector<TracerReturn> found;
     const SymbolTable& kernel = target.symbols().kernel(); // not the modules': their symbols may not have been read yet
-    for (const char* name : {"return_to_handler", "arch_rethook_trampoline", "__kretprobe_trampoline", "kretprobe_trampoline"})
-        for (const size_t index : kernel.find(name)) found.push_back(kernel.at(index).address);
+    for (const auto& [name, kind] : names)
+        for (const size_t index : kernel.find(name)) found.push_back({kind, kernel.at(index).address});
     return found;
 }
 
-std::optional<uint64_t> traced_return(const Target& target, const Task& task, uint64_t slot) {
-    if (const auto found = from_graph_tracer(target, task, slot)) return found;
-    return from_return_probes(target, task, slot);
+std::optional<uint64_t> original_return(const Target& target, const std::vector<TracerReturn>& tracers, const Task& task, uint64_t slot,
+                                        uint64_t pc) {
+    for (size_t turn = 0; turn <= tracers.size(); ++turn) { // each tracer once
+        const auto tracer = std::find_if(tracers.begin(), tracers.end(), [pc](const TracerReturn& t) { return t.address == pc; });
+        if (tracer == tracers.end()) return pc;
+        const auto find = tracer->kind == TracerReturn::Kind::graph ? from_graph_tracer : from_return_probes;
+        const auto found = find(target, task, slot, pc);
+        if (!found) return std::nullopt;
+        pc = *found;
+    }
+    return std::nullopt;
 }
 
 } // namespace kcrash
