@@ -35,8 +35,10 @@ struct FrameView {
     const StackRange* range; // the stack; null: nobody knows which
     uint64_t lookup;         // the address whose function it is
     bool is_return_address;
+    std::span<const StackRange> left; // stacks that frames before this one were on: none leads back to them
 
     std::optional<uint64_t> word(uint64_t address) const; // nothing: it cannot be read
+    bool was_left(const StackRange& stack) const;
 };
 
 // What an architecture adds to the loop of unwinder.cpp. To add one: write stack_<arch>.cpp with one `const StackMachine` and name it

@@ -113,15 +113,37 @@ StackStart start_at_slot(const StackWorld& world, const Architecture& arch, uint
     return start;
 }
 
+// A user's registers are the last thing on a task's stack, but for 16 bytes of padding where the kernel has FRED
+// (TOP_OF_KERNEL_STACK_PADDING of arch/x86/include/asm/thread_info.h).
+bool is_at_user_registers(const FrameView& frame, uint64_t sp) {
+    constexpr uint64_t fred_padding = 16;
+    const uint64_t above = frame.range->end - sp - frame.arch.pt_regs_size;
+    return frame.range->name.empty() && (above == 0 || above == fred_padding);
+}
+
+bool leads_on(const FrameView& frame, uint64_t fp, uint64_t sp) {
+    if (fp >= frame.range->begin && fp < frame.range->end) return fp >= sp;
+    const auto other = frame.world.stack_of(fp);
+    return other && !frame.was_left(*other);
+}
+
 // Code without rules (made at run time, or a kernel built for it) keeps the chain of frame pointers. It is believed
-// only if it leads upwards on this stack to an address of text. Entry code of such kernels stores the address of
-// the struct pt_regs plus one (ENCODE_FRAME_POINTER of arch/x86/include/asm/frame.h).
+// only if it leads upwards on this stack, or to one that was not left, and there to an address of text: a function that
+// changes to the interrupt stack has its frame on the one before. Entry code of such kernels stores the address of the
+// struct pt_regs plus one (ENCODE_FRAME_POINTER of arch/x86/include/asm/frame.h); that of system calls and of new threads
+// clears the register, and has the struct right above its stack pointer.
 std::optional<UnwindRow> frame_rules(const FrameView& frame) {
     const Architecture& arch = frame.arch;
     const auto fp = frame.registers.get(arch.fp), sp = frame.registers.get(arch.sp);
-    if (!fp || !sp || !frame.range || *fp < *sp || *fp >= frame.range->end) return std::nullopt;
+    if (!sp || !frame.range) return std::nullopt;
     UnwindRow row;
     row.source = "frame pointer";
+    if (is_at_user_registers(frame, *sp)) {
+        row.frame = UnwindRow::Frame::exception;
+        row.cfa_register = arch.sp;
+        return row;
+    }
+    if (!fp || !leads_on(frame, *fp, *sp)) return std::nullopt;
     row.cfa_register = arch.fp;
     constexpr int64_t word = 8;
     if (*fp % word == 1) {

@@ -22,6 +22,12 @@
 
 namespace kcrash {
 
+static bool is_among(std::span<const StackRange> stacks, const StackRange& stack) {
+    return std::any_of(stacks.begin(), stacks.end(), [&stack](const StackRange& one) { return one.end == stack.end; });
+}
+
+bool FrameView::was_left(const StackRange& stack) const { return is_among(left, stack); }
+
 std::optional<uint64_t> FrameView::word(uint64_t address) const {
     std::byte bytes[8];
     const std::span<std::byte> into(bytes, arch.word_size);
@@ -102,7 +108,8 @@ private:
     }
 
     FrameView view() const {
-        return {world_, arch_, registers_, range_ ? &*range_ : nullptr, *registers_.get(arch_.pc) - (is_return_address_ ? 1 : 0), is_return_address_};
+        return {world_, arch_, registers_, range_ ? &*range_ : nullptr, *registers_.get(arch_.pc) - (is_return_address_ ? 1 : 0), is_return_address_,
+                left_};
     }
 
     std::optional<UnwindRow> frame_rules() const { return machine_.frame_rules ? machine_.frame_rules(view()) : std::nullopt; }
@@ -184,11 +191,7 @@ private:
         return above;
     }
 
-    bool was_left(const StackRange& range) const {
-        for (const StackRange& left : left_)
-            if (left.end == range.end) return true;
-        return false;
-    }
+    bool was_left(const StackRange& range) const { return is_among(left_, range); }
 
     void leave_for(const StackRange& other) {
         if (range_) {

@@ -253,6 +253,33 @@ TEST_CASE("unwinder: code made at run time is crossed by its frame pointer, if t
     CHECK(world.unwind(0x10010, 0x80100, 0x80000).message == "0x70000 at 0x80100 is not an address of code");
 }
 
+TEST_CASE("unwinder: entry code without rules has the user's registers above it at the end of the task's stack") {
+    for (const uint64_t padding : {0, 16}) {
+        World world;
+        world.frame_pointers = true;
+        const uint64_t registers = 0x84000 - padding - 168;
+        world.memory.put(registers - 16, 0); // the register was cleared
+        world.memory.put(registers - 8, 0x10150);
+        world.put_regs(registers, 0x400123, 0x33, 0x7ffe0000);
+        const Stack stack = world.unwind(0x10010, 0x83000, registers - 16);
+        CHECK(say(stack) == fmt::format("#0 [82ff8] 10010 #1 [{:x}] 10150 {{{:x} user}}", registers - 8, registers));
+        CHECK(stack.end == StackEnd::user_mode);
+    }
+}
+
+TEST_CASE("unwinder: a frame pointer leads from the interrupt stack to the frame of the function that changed to it") {
+    World world;
+    world.frame_pointers = true;
+    world.functions = {{0x103, bare_row(UnwindRow::Frame::end)}};
+    world.memory.put(0x93fe8, 0x82000); // the interrupt stack's function keeps the frame pointer of its caller ...
+    world.memory.put(0x93ff0, 0x10250);
+    world.memory.put(0x82000, 0); // ... which is on the task's stack
+    world.memory.put(0x82008, 0x10340);
+    const Stack stack = world.unwind(0x10010, 0x93f00, 0x93fe8);
+    CHECK(say(stack) == "#0 [93ef8] 10010 #1 [93ff0] 10250 |--- <IRQ stack> ---| #2 [82008] 10340");
+    CHECK(stack.end == StackEnd::outermost);
+}
+
 TEST_CASE("unwinder: a tracer's return address is replaced by the original, or the stack ends") {
     World world;
     world.functions = {{0x100, call_row(sp, 8)}, {0x102, bare_row(UnwindRow::Frame::end)}};
