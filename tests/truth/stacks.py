@@ -3,7 +3,7 @@
 """Are the frames of bt those that the kernel itself saw?
 
   - Of the task that died: from panic (or the function that faulted) downwards, those of the console's Call Trace, through
-    interrupts and exceptions; lines with "?" are the kernel's guesses. The registers too, wherever the kernel printed them.
+    interrupts and exceptions; lines with "?" are the kernel's guesses, but see believed(). The registers too, wherever the kernel printed them.
   - Of every thread that did not run since it was recorded: those of /proc/PID/task/TID/stack, which leaves out the
     scheduler's own functions. Its counts of context switches say whether it ran.
   - Of those of them whose sysrq-t trace on the console is of the same sleep: all frames, and the user's instruction.
@@ -32,6 +32,7 @@ class Names:
         for line in text.splitlines():
             address, _, name = line.split(None, 3)[:3]
             self.addresses.setdefault(name, set()).add(int(address, 16))
+        self.has_orc = "__start_orc_unwind" in self.addresses
         self.sched = (min(self.addresses.get("__sched_text_start", {0})), min(self.addresses.get("__sched_text_end", {0})))
 
     def places(self, name, offset):
@@ -44,8 +45,8 @@ class Names:
 class Frame:
     """One line of a trace of the kernel's: what its address may be, and the registers that were printed below it."""
 
-    def __init__(self, name, places, interrupted=False, user=False):
-        self.name, self.places, self.interrupted, self.user, self.registers = name, places, interrupted, user, {}
+    def __init__(self, name, places, interrupted=False, user=False, guess=False):
+        self.name, self.places, self.interrupted, self.user, self.guess, self.registers = name, places, interrupted, user, guess, {}
 
     def __repr__(self):
         return self.name
@@ -53,9 +54,7 @@ class Frame:
 
 def parse_line(names, line):
     if frame := FRAME.match(line):
-        if frame[1]:
-            return None
-        return Frame(f"{frame[2]}+{int(frame[3], 16)}", names.places(frame[2], int(frame[3], 16)))
+        return Frame(f"{frame[2]}+{int(frame[3], 16)}", names.places(frame[2], int(frame[3], 16)), guess=bool(frame[1]))
     if rip := RIP.match(line):
         user = int(rip[1], 16) & 3 == 3
         if rip[2]:
@@ -67,12 +66,13 @@ def parse_line(names, line):
     return None
 
 
-def parse_trace(names, lines):
+def parse_trace(names, lines, guesses=False):
     frames = []
     for i, line in enumerate(lines):
         if re.match(STAMP + r"(Kernel Offset|---\[|Modules linked|Call [Tt]race)", line) or TASK.match(line):
             break
-        if frame := parse_line(names, line):
+        frame = parse_line(names, line)
+        if frame and (guesses or not frame.guess):
             frames.append(frame)
             if frame.interrupted:
                 frame.registers = registers_below(lines[i + 1:i + 8])
@@ -104,7 +104,22 @@ class Death:
         head = next((i for i in range(starts[-1], -1, -1) if re.match(STAMP + r"CPU: \d+ (UID: \d+ )?PID: \d+ ", lines[i])), starts[-1])
         if found := re.search(r" PID: (\d+) ", lines[head]):
             self.pid = int(found[1])
-        self.trace = parse_trace(names, lines[head:starts[-1]])[:1] + parse_trace(names, lines[starts[-1] + 1:])
+        self.trace = parse_trace(names, lines[head:starts[-1]])[:1] + parse_trace(names, lines[starts[-1] + 1:], guesses=not names.has_orc)
+
+
+def believed(trace, ours):
+    """Of a kernel with frame pointers, "?" is also what its unwinder skipped or gave up on: a function without a frame, or all
+    of an overflown stack. Those of the trace that it was sure of, and those that we have, in this order."""
+    kept, at = [], 0
+    for frame in trace:
+        if at < len(ours) and ours[at][1] in frame.places:
+            at += 1
+        elif frame.guess:
+            continue
+        kept.append(frame)
+    if kept and at + 1 == len(ours) and ours[at][0] == "user" and kept[-1].guess:
+        ours.pop()  # it had lost the way to the user's registers
+    return kept
 
 
 def task_traces(names, console):
@@ -176,8 +191,10 @@ def check_death(guest, names, log, dead):
     guest.check(f"the death of {dead.pid}: its first function", trace[first].name, trace[first].name if at is not None else [f[0] for f in dead.frames])
     if at is None:
         return
-    check(guest, f"the death of {dead.pid}", trace[first:], dead.frames[at:])
-    for i, frame in enumerate(trace[first:], at):
+    ours = dead.frames[at:]
+    theirs = trace[first:] if names.has_orc else believed(trace[first:], ours)
+    check(guest, f"the death of {dead.pid}", theirs, ours)
+    for i, frame in enumerate(theirs, at):
         for name, value in frame.registers.items():
             guest.check(f"the death of {dead.pid}: {name} of {frame.name}", hex(value), hex(dead.registers.get(i, {}).get(name, -1)))
 
