@@ -89,6 +89,50 @@ std::optional<uint64_t> image_offset(const KernelFacts& facts) {
     return facts.number("KERNEL_LINK_ADDR").value_or(link_address) - *base;
 }
 
+// Where physical memory lies by itself: __va() of asm/page.h. PAGE_OFFSET belongs to the begin of memory.
+std::optional<uint64_t> direct_map(const KernelFacts& facts) {
+    const auto offset = facts.number("PAGE_OFFSET"), base = facts.number("phys_ram_base");
+    return offset && base ? std::optional(*offset - *base) : std::nullopt;
+}
+
+// The tables; and where a table itself is not in the dump, what it would have said of the image and the direct map. The kernel takes
+// the memory of these tables before there is an allocator, /proc/iomem calls it reserved, and kexec leaves reserved memory out.
+class KernelTranslator final : public Translator {
+public:
+    KernelTranslator(std::unique_ptr<Translator> tables, const KernelFacts& facts, uint64_t image_offset)
+        : tables_(std::move(tables)), image_(facts.number("KERNEL_LINK_ADDR").value_or(link_address)), image_offset_(image_offset),
+          direct_(facts.number("PAGE_OFFSET")), direct_offset_(direct_map(facts).value_or(0)) {}
+    Fault try_translate(VirtualAddress at, Translation& result) const override { return known(tables_->try_translate(at, result), at, result); }
+    Walk walk(VirtualAddress at) const override {
+        Walk walk = tables_->walk(at);
+        walk.fault = known(walk.fault, at, walk.result);
+        return walk;
+    }
+    PhysicalAddress root() const override { return tables_->root(); }
+
+private:
+    Fault known(Fault fault, VirtualAddress at, Translation& result) const {
+        switch (fault) {
+        case Fault::excluded:
+        case Fault::excluded_or_zero:
+        case Fault::not_in_dump:
+        case Fault::incomplete: break;
+        default: return fault; // a page, or a table that was read and says that there is none
+        }
+        constexpr uint64_t page = 4096;
+        if (at.value >= image_) result = {PhysicalAddress{at.value - image_offset_}, page, 0};
+        else if (direct_ && direct_offset_ && at.value >= *direct_ && at.value < image_ - modules_size) result = {PhysicalAddress{at.value - direct_offset_}, page, 0};
+        else return fault;
+        return Fault::none;
+    }
+
+    static constexpr uint64_t modules_size = uint64_t{2} << 30; // below the image
+    std::unique_ptr<Translator> tables_;
+    uint64_t image_, image_offset_;
+    std::optional<uint64_t> direct_;
+    uint64_t direct_offset_;
+};
+
 std::unique_ptr<Translator> kernel_translator(const PhysicalMemory& memory, const KernelFacts& facts) {
     const auto top = facts.symbol("swapper_pg_dir");
     const auto offset = image_offset(facts);
@@ -97,9 +141,10 @@ std::unique_ptr<Translator> kernel_translator(const PhysicalMemory& memory, cons
                                 top ? "NUMBER(va_kernel_pa_offset) in its vmcoreinfo; give where the kernel was loaded with -m phys_base=ADDRESS"
                                     : "SYMBOL(swapper_pg_dir) in its vmcoreinfo; give its vmlinux"));
     const PhysicalAddress root{*top - *offset};
-    if (const auto layout = told_layout(facts)) return make_translator(memory, *layout, root);
+    if (const auto layout = told_layout(facts)) return std::make_unique<KernelTranslator>(make_translator(memory, *layout, root), facts, *offset);
     for (const PageTableLayout& layout : {sv57, sv48, sv39})
-        if (auto made = make_translator(memory, layout, root); maps_to(*made, VirtualAddress{*top}, root)) return made;
+        if (auto made = make_translator(memory, layout, root); maps_to(*made, VirtualAddress{*top}, root))
+            return std::make_unique<KernelTranslator>(std::move(made), facts, *offset);
     throw Error(fmt::format("the kernel's page tables are not at 0x{:x}: give -m phys_base=ADDRESS and -m va_bits=39, 48 or 57", root.value));
 }
 

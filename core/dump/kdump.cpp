@@ -16,6 +16,7 @@
 #include "core/cursor.hpp"
 #include "core/dump/frame_bitmap.hpp"
 #include "core/dump/kdump_header.hpp"
+#include "core/dump/machines.hpp"
 #include "core/dump/notes.hpp"
 #include "core/memory/decompress.hpp"
 #include <algorithm>
@@ -124,7 +125,7 @@ void KdumpDump::fill_info() {
                                              parts_.front().file->path(), h.version));
     info_.elf_machine = h.elf_machine;
     info_.order = h.order;
-    info_.word_size = h.word_size;
+    info_.word_size = h.elf_machine ? word_size_of(h.elf_machine, h.word_size == 8) : h.word_size; // h's is that of the layout
     info_.page_size = h.block_size;
     info_.dump_level = h.dump_level;
     info_.partial = h.diskdump ? h.two_bitmaps() : h.dump_level.value_or(0) != 0;

@@ -3,7 +3,8 @@
 //
 // The main header is a C struct: its padding and the width of its time stamp depend on the word size, and nothing
 // in it says which word size or byte order that is. The version number is small in one byte order only; the word
-// size follows from the machine's name in utsname, or else from which reading makes sense.
+// size follows from the machine's name in utsname, or else from which reading makes sense: QEMU writes the 64-bit layout
+// for an i686 that has anything up to 4 GB, its ROM for one.
 //
 //            64-bit   32-bit
 //     8      version              i32
@@ -86,17 +87,18 @@ KdumpHeader find_layout(std::span<const std::byte> bytes, const std::string& pat
         throw FileError(
             fmt::format("{}: damaged kdump header: version 0x{:x}", path, load<uint32_t>(bytes.data() + 8, ByteOrder::little)));
     std::string why;
-    for (const ByteOrder order : {ByteOrder::little, ByteOrder::big})
-        for (const unsigned word_size : {8u, 4u}) {
-            if (order == ByteOrder::little ? !little : !big) continue;
-            KdumpHeader header = main_header(bytes, path, order, word_size);
-            const auto machine = machine_by_name(header.machine);
-            if (machine && machine->word_size != word_size) continue;
-            if (machine) header.elf_machine = machine->elf_machine;
-            const std::string wrong = objection(header);
-            if (wrong.empty()) return header;
-            if (why.empty()) why = wrong;
-        }
+    for (const bool as_named : {true, false})
+        for (const ByteOrder order : {ByteOrder::little, ByteOrder::big})
+            for (const unsigned word_size : {8u, 4u}) {
+                if ((order == ByteOrder::little ? !little : !big) || (!as_named && word_size != 8)) continue;
+                KdumpHeader header = main_header(bytes, path, order, word_size);
+                const auto machine = machine_by_name(header.machine);
+                if ((!machine || machine->word_size == word_size) != as_named) continue;
+                if (machine) header.elf_machine = machine->elf_machine;
+                const std::string wrong = objection(header);
+                if (wrong.empty()) return header;
+                if (why.empty()) why = wrong;
+            }
     throw FileError(fmt::format("{}: damaged kdump header: {}", path, why));
 }
 

@@ -18,7 +18,7 @@ std::optional<Registers> parse_prstatus(const Architecture& arch, std::span<cons
     if (description.size() < arch.prstatus_size) return std::nullopt;
     Registers registers;
     for (const SavedRegister& saved : arch.prstatus)
-        registers.set(saved.number, load_unsigned(description.subspan(saved.offset, arch.word_size), arch.order));
+        registers.set(saved.number, load_unsigned(description.subspan(saved.offset, saved.size ? saved.size : arch.word_size), arch.order));
     if (registers.get(arch.pc).value_or(0) == 0 && registers.get(arch.sp).value_or(0) == 0) return std::nullopt;
     return registers;
 }

@@ -35,6 +35,17 @@ TEST_CASE("kdump: an excluded page is an error, not zeroes, and not a hole") {
     CHECK(fixture.fault(UINT64_MAX) == Fault::not_in_dump);
 }
 
+TEST_CASE("kdump: the 64-bit layout of a 32-bit machine, as QEMU writes it") {
+    KdumpOptions options;
+    options.machine = "i686";
+    options.notes = {prstatus_note(1)};
+    const OpenFixture fixture(write_kdump(parse_memory("0-7 number\n 900 number"), options));
+    CHECK(fixture.info().word_size == 4);
+    CHECK(fixture.info().machine == "i686");
+    CHECK(fixture.has_number(0x900));
+    CHECK(fixture.dump->notes().size() == 2);
+}
+
 TEST_CASE("kdump: every header version, word size and byte order is found out from the file") {
     struct Case {
         ByteOrder order;
