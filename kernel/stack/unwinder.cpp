@@ -18,6 +18,7 @@
 //
 // A word is taken for a return address only where a rule says that one is there, and only if it points into text.
 #include "kernel/stack/machine.hpp"
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace kcrash {
