@@ -37,7 +37,8 @@ public:
 // The size of a file that does not tell it: some files of /proc say 0 and have bytes all the same.
 constexpr uint64_t unknown_size = static_cast<uint64_t>(INT64_MAX);
 
-// Opens read-only: a file, a block device, an NBD URI. Throws FileError for a missing file, a directory, or what cannot be read with pread.
+// Opens read-only: a file, a block device, an NBD URI. Throws FileError for a missing file, a directory, or what cannot be read
+// with pread.
 std::shared_ptr<const ByteSource> open_file(const std::string& path);
 
 } // namespace kcrash

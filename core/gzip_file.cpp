@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A file inside gzip: no index comes with it, so one is made by unpacking all of it once, when it is opened.
 //
-// At every megabyte or so of output a point is kept: where in the file the decoder stood (a byte and a bit of it) and the 32 KiB of
-// output before it, which is all the state that deflate has between two of its blocks. From the point before an offset, at most a
-// few megabytes are unpacked to reach it, and kept. The points are bounded: when there are 4,096 (128 MiB of windows) every second one is
-// dropped. Several gzip members behind one another, as pigz and bgzip write them, each begin a point without a window.
-// Specified by RFC 1951 and 1952; the way of doing it is that of zlib's examples/zran.c.
+// At every megabyte or so of output a point is kept: where in the file the decoder stood (a byte and a bit of it) and the 32 KiB
+// of output before it, which is all the state that deflate has between two of its blocks. From the point before an offset, at
+// most a few megabytes are unpacked to reach it, and kept. The points are bounded: when there are 4,096 (128 MiB of windows)
+// every second one is dropped. Several gzip members behind one another, as pigz and bgzip write them, each begin a point without
+// a window. Specified by RFC 1951 and 1952; the way of doing it is that of zlib's examples/zran.c.
 #include "core/block_cache.hpp"
 #include "core/error.hpp"
 #include "core/interrupt.hpp"
@@ -71,7 +71,8 @@ public:
             }
             if (result != Z_OK && result != Z_BUF_ERROR) break; // damaged: what is before it can be read
             if (out_ - points_.back().out > largest_piece)
-                throw FileError(fmt::format("{}: is packed with gzip in blocks that are too large to find anything in; unpack it", file_.path()));
+                throw FileError(fmt::format("{}: is packed with gzip in blocks that are too large to find anything in; unpack it",
+                                            file_.path()));
             if ((z.data_type & 128) && !(z.data_type & 64) && out_ - points_.back().out >= span_) add_point(z);
         }
         total = out_;
@@ -90,7 +91,8 @@ private:
     // Behind a member: another one, or padding, or the end.
     bool next_member(z_stream& z) {
         std::array<std::byte, 2> magic{};
-        if (file_.size() - std::min(file_.size(), in_) < 18 || file_.try_read(FileOffset(in_), magic) != Fault::none) return false;
+        if (file_.size() - std::min(file_.size(), in_) < 18 || file_.try_read(FileOffset(in_), magic) != Fault::none)
+            return false;
         if (packer_of(magic) != "gzip") return false;
         inflateReset(&z);
         add_member();
@@ -133,7 +135,8 @@ public:
         uint64_t offset = at.value;
         while (!into.empty()) {
             if (offset >= size_) return Fault::truncated;
-            const auto behind = std::upper_bound(points_.begin(), points_.end(), offset, [](uint64_t a, const Point& p) { return a < p.out; });
+            const auto behind =
+                std::upper_bound(points_.begin(), points_.end(), offset, [](uint64_t a, const Point& p) { return a < p.out; });
             const size_t n = static_cast<size_t>(behind - points_.begin()) - 1;
             BlockCache::Block piece = cache_.find(n);
             if (!piece) {
@@ -175,7 +178,8 @@ private:
         for (uint64_t in = point.in; z.avail_out > 0;) {
             const uint64_t n = std::min<uint64_t>(input.size(), file_->size() - std::min(file_->size(), in));
             if (n == 0) return Fault::truncated;
-            if (const Fault fault = file_->try_read(FileOffset(in), std::span(input).first(n)); fault != Fault::none) return fault;
+            if (const Fault fault = file_->try_read(FileOffset(in), std::span(input).first(n)); fault != Fault::none)
+                return fault;
             z.next_in = reinterpret_cast<Bytef*>(input.data());
             z.avail_in = static_cast<uInt>(n);
             in += n;
@@ -200,8 +204,10 @@ std::shared_ptr<const ByteSource> open_gzip(std::shared_ptr<const ByteSource> fi
     bool truncated = false;
     auto points = Indexer(*file).run(size, truncated);
     if (size == 0) throw FileError(fmt::format("{}: damaged gzip file: nothing can be unpacked", file->path()));
-    if (truncated) warnings.push_back(fmt::format("{}: damaged or truncated gzip file: {} bytes can be unpacked", file->path(), size));
-    warnings.push_back(fmt::format("{}: gzip has no index: all of it was unpacked once to make one; unpack it if you open it often", file->path()));
+    if (truncated)
+        warnings.push_back(fmt::format("{}: damaged or truncated gzip file: {} bytes can be unpacked", file->path(), size));
+    warnings.push_back(fmt::format(
+        "{}: gzip has no index: all of it was unpacked once to make one; unpack it if you open it often", file->path()));
     return std::make_shared<GzipFile>(std::move(file), std::move(points), size);
 }
 

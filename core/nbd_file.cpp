@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // NBD through libnbd. With nbdkit on the other side, a dump on SSH, HTTP or S3, or inside an .xz, opens without being copied.
 //
-// A round trip costs more than a page, so blocks are fetched and kept; blocks in a row that are all missing are one request. libnbd
-// locks its handle, so requests of several threads follow one another.
+// A round trip costs more than a page, so blocks are fetched and kept; blocks in a row that are all missing are one request.
+// libnbd locks its handle, so requests of several threads follow one another.
 #include "core/nbd_file.hpp"
 #include "core/block_cache.hpp"
 #include "core/error.hpp"

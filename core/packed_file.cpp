@@ -18,7 +18,8 @@ struct Packer {
 };
 
 constexpr Packer packers[] = {
-    {"\x1f\x8b"sv, "gzip"}, {"\xfd\x37zXZ\0"sv, "xz"}, {"BZh"sv, "bzip2"}, {"\x28\xb5\x2f\xfd"sv, "zstd"}, {"\x04\x22\x4d\x18"sv, "lz4"},
+    {"\x1f\x8b"sv, "gzip"},         {"\xfd\x37zXZ\0"sv, "xz"},     {"BZh"sv, "bzip2"},
+    {"\x28\xb5\x2f\xfd"sv, "zstd"}, {"\x04\x22\x4d\x18"sv, "lz4"},
 };
 
 std::vector<std::byte> gzip_head(std::span<std::byte> in, size_t n) {
@@ -71,7 +72,8 @@ std::shared_ptr<const ByteSource> open_packed(std::shared_ptr<const ByteSource> 
                                               std::vector<std::string>& warnings) {
     if (packer == "xz") return open_xz(std::move(file));
     if (packer == "gzip") return open_gzip(std::move(file), warnings);
-    throw FileError(fmt::format("{}: is packed with {}, in which nothing can be found without unpacking all of it; unpack it", file->path(), packer));
+    throw FileError(fmt::format("{}: is packed with {}, in which nothing can be found without unpacking all of it; unpack it",
+                                file->path(), packer));
 }
 
 } // namespace kcrash

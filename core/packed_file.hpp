@@ -10,7 +10,8 @@ namespace kcrash {
 std::string_view packer_of(std::span<const std::byte> head);
 // The first n bytes of what gzip or xz hold; fewer when there are not as many or they are damaged, none of another packer.
 std::vector<std::byte> packed_head(const ByteSource& file, std::string_view packer, size_t n);
-// What is inside, unpacked piece by piece as it is read. FileError with advice when that is not possible. `warnings` says what it cost.
+// What is inside, unpacked piece by piece as it is read. FileError with advice when that is not possible. `warnings` says what it
+// cost.
 std::shared_ptr<const ByteSource> open_packed(std::shared_ptr<const ByteSource> file, std::string_view packer,
                                               std::vector<std::string>& warnings);
 

@@ -29,7 +29,8 @@ public:
     explicit Joined(std::vector<std::shared_ptr<const ByteSource>> files) : files_(std::move(files)) {
         for (const auto& file : files_) {
             uint64_t end;
-            if (__builtin_add_overflow(size(), file->size(), &end)) throw FileError(fmt::format("{}: is too large", file->path()));
+            if (__builtin_add_overflow(size(), file->size(), &end))
+                throw FileError(fmt::format("{}: is too large", file->path()));
             ends_.push_back(end);
         }
     }
@@ -41,7 +42,8 @@ public:
             const size_t n = static_cast<size_t>(end - ends_.begin());
             const size_t take = static_cast<size_t>(std::min<uint64_t>(into.size(), *end - offset));
             const uint64_t begin = n == 0 ? 0 : ends_[n - 1];
-            if (const Fault fault = files_[n]->try_read(FileOffset(offset - begin), into.first(take)); fault != Fault::none) return fault;
+            if (const Fault fault = files_[n]->try_read(FileOffset(offset - begin), into.first(take)); fault != Fault::none)
+                return fault;
             into = into.subspan(take);
             offset += take;
         }

@@ -2,10 +2,11 @@
 // A file inside xz: the index at its end tells where each block lies and what it holds, so only the blocks that are touched are
 // unpacked.
 //
-//     stream header 12 | block | block | ... | index | footer 12 (backward size: where the index begins) | padding, the next stream
+//     stream header 12 | block | block | ... | index | footer 12 (backward size: where the index begins) | padding, the next
+//     stream
 //
-// A block is the least that can be unpacked. "xz -T0" and pixz write blocks of some megabytes; plain "xz" of Debian 12 writes one block,
-// whatever the size, and such a file is refused when the block is large. Specified by the .xz file format, version 1.1.0.
+// A block is the least that can be unpacked. "xz -T0" and pixz write blocks of some megabytes; plain "xz" of Debian 12 writes one
+// block, whatever the size, and such a file is refused when the block is large. Specified by the .xz file format, version 1.1.0.
 #include "core/block_cache.hpp"
 #include "core/error.hpp"
 #include "core/interrupt.hpp"
@@ -32,13 +33,15 @@ struct Block {
 
 class XzFile final : public ByteSource {
 public:
-    XzFile(std::shared_ptr<const ByteSource> file, std::vector<Block> blocks) : file_(std::move(file)), blocks_(std::move(blocks)) {}
+    XzFile(std::shared_ptr<const ByteSource> file, std::vector<Block> blocks)
+        : file_(std::move(file)), blocks_(std::move(blocks)) {}
 
     Fault try_read(FileOffset at, std::span<std::byte> into) const override {
         uint64_t offset = at.value;
         while (!into.empty()) {
             if (offset >= size()) return Fault::truncated;
-            const auto behind = std::upper_bound(blocks_.begin(), blocks_.end(), offset, [](uint64_t a, const Block& b) { return a < b.begin; });
+            const auto behind =
+                std::upper_bound(blocks_.begin(), blocks_.end(), offset, [](uint64_t a, const Block& b) { return a < b.begin; });
             const size_t n = static_cast<size_t>(behind - blocks_.begin()) - 1;
             BlockCache::Block block = cache_.find(n);
             if (!block) {
@@ -51,7 +54,8 @@ public:
                     cache_.add(n, block);
                 }
             }
-            const size_t skip = static_cast<size_t>(offset - blocks_[n].begin), take = std::min(into.size(), block->size() - skip);
+            const size_t skip = static_cast<size_t>(offset - blocks_[n].begin),
+                         take = std::min(into.size(), block->size() - skip);
             std::memcpy(into.data(), block->data() + skip, take);
             into = into.subspan(take);
             offset += take;
@@ -74,11 +78,14 @@ private:
         block.filters = filters.data();
         if (stored.empty() || bytes[0] == 0) return Fault::damaged;
         block.header_size = lzma_block_header_size_decode(bytes[0]);
-        if (block.header_size > stored.size() || lzma_block_header_decode(&block, nullptr, bytes) != LZMA_OK) return Fault::damaged;
+        if (block.header_size > stored.size() || lzma_block_header_decode(&block, nullptr, bytes) != LZMA_OK)
+            return Fault::damaged;
         size_t in = block.header_size, out = 0;
         lzma_ret result = LZMA_MEMLIMIT_ERROR;
-        if (lzma_raw_decoder_memusage(filters.data()) <= decoder_bytes && lzma_block_compressed_size(&block, place.stored) == LZMA_OK)
-            result = lzma_block_buffer_decode(&block, nullptr, bytes, &in, stored.size(), reinterpret_cast<uint8_t*>(into.data()), &out, into.size());
+        if (lzma_raw_decoder_memusage(filters.data()) <= decoder_bytes &&
+            lzma_block_compressed_size(&block, place.stored) == LZMA_OK)
+            result = lzma_block_buffer_decode(&block, nullptr, bytes, &in, stored.size(), reinterpret_cast<uint8_t*>(into.data()),
+                                              &out, into.size());
         lzma_filters_free(filters.data(), nullptr);
         return result == LZMA_OK && out == into.size() ? Fault::none : Fault::damaged;
     }
@@ -127,7 +134,8 @@ private:
         lzma_stream_flags footer{};
         if (end < 2 * bytes.size()) damaged("no stream ends where it ends");
         read_at(end - bytes.size(), bytes);
-        if (lzma_stream_footer_decode(&footer, reinterpret_cast<const uint8_t*>(bytes.data())) != LZMA_OK) damaged("no stream ends where it ends");
+        if (lzma_stream_footer_decode(&footer, reinterpret_cast<const uint8_t*>(bytes.data())) != LZMA_OK)
+            damaged("no stream ends where it ends");
         const uint64_t index_end = end - bytes.size();
         if (footer.backward_size > index_end || footer.backward_size > largest_index) damaged("its index is larger than it");
         std::vector<std::byte> index_bytes(footer.backward_size);
@@ -135,7 +143,8 @@ private:
         uint64_t limit = largest_index * 4;
         size_t at = 0;
         lzma_index* index = nullptr;
-        if (lzma_index_buffer_decode(&index, &limit, nullptr, reinterpret_cast<const uint8_t*>(index_bytes.data()), &at, index_bytes.size()) != LZMA_OK)
+        if (lzma_index_buffer_decode(&index, &limit, nullptr, reinterpret_cast<const uint8_t*>(index_bytes.data()), &at,
+                                     index_bytes.size()) != LZMA_OK)
             damaged("its index");
         const std::unique_ptr<lzma_index, void (*)(lzma_index*)> owner(index, [](lzma_index* i) { lzma_index_end(i, nullptr); });
         const uint64_t size = lzma_index_stream_size(index);
@@ -150,10 +159,12 @@ private:
         lzma_index_iter_init(&iter, &index);
         while (!lzma_index_iter_next(&iter, LZMA_INDEX_ITER_NONEMPTY_BLOCK)) {
             if (iter.block.uncompressed_size > largest_block || iter.block.unpadded_size > 2 * largest_block)
-                throw FileError(fmt::format("{}: is packed with xz in a block of {} MB, all of which would be unpacked for one page; unpack it, or "
-                                            "pack it with \"xz -T0 --block-size=4MiB\"",
-                                            file_.path(), iter.block.uncompressed_size >> 20));
-            blocks.push_back({0, iter.block.uncompressed_size, stream_at + iter.block.compressed_file_offset, iter.block.unpadded_size, check});
+                throw FileError(fmt::format(
+                    "{}: is packed with xz in a block of {} MB, all of which would be unpacked for one page; unpack it, or "
+                    "pack it with \"xz -T0 --block-size=4MiB\"",
+                    file_.path(), iter.block.uncompressed_size >> 20));
+            blocks.push_back({0, iter.block.uncompressed_size, stream_at + iter.block.compressed_file_offset,
+                              iter.block.unpadded_size, check});
         }
         blocks_.insert(blocks_.end(), blocks.rbegin(), blocks.rend());
     }

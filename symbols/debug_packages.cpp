@@ -16,7 +16,8 @@ namespace {
 bool is_release(std::string_view release) {
     return !release.empty() && release.size() <= 64 && release[0] >= '0' && release[0] <= '9' &&
            std::all_of(release.begin(), release.end(), [](char c) {
-               return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '+' || c == '_' || c == '~';
+               return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' ||
+                      c == '+' || c == '_' || c == '~';
            });
 }
 
@@ -27,20 +28,23 @@ bool ends_with_one_of(std::string_view text, std::initializer_list<std::string_v
 std::string debian(std::string_view release) { return fmt::format("on Debian: apt install linux-image-{}-dbg", release); }
 
 std::string ubuntu(std::string_view release) {
-    return fmt::format("on Ubuntu: apt install linux-image-unsigned-{0}-dbgsym, or linux-image-{0}-dbgsym (from ddebs.ubuntu.com)", release);
+    return fmt::format(
+        "on Ubuntu: apt install linux-image-unsigned-{0}-dbgsym, or linux-image-{0}-dbgsym (from ddebs.ubuntu.com)", release);
 }
 
 // The variant stands behind a plus: "5.14.0-427.el9.x86_64+rt".
 std::string fedora(std::string_view release) {
     const size_t plus = release.find('+');
     const std::string variant = plus == std::string_view::npos ? "" : fmt::format("-{}", release.substr(plus + 1));
-    return fmt::format("on Fedora, RHEL: dnf install --enablerepo='*debug*' kernel{}-debuginfo-{}", variant, release.substr(0, plus));
+    return fmt::format("on Fedora, RHEL: dnf install --enablerepo='*debug*' kernel{}-debuginfo-{}", variant,
+                       release.substr(0, plus));
 }
 
 // Packages have a rebuild counter behind the version that the release does not have.
 std::string suse(std::string_view release) {
     const size_t dash = release.rfind('-');
-    return fmt::format("on SUSE: zypper install -C 'kernel-{}-debuginfo = {}'", release.substr(dash + 1), release.substr(0, dash));
+    return fmt::format("on SUSE: zypper install -C 'kernel-{}-debuginfo = {}'", release.substr(dash + 1),
+                       release.substr(0, dash));
 }
 
 } // namespace
@@ -48,10 +52,11 @@ std::string suse(std::string_view release) {
 std::string debug_package_advice(std::string_view release) {
     if (!is_release(release)) return {};
     if (release.find(".el") != std::string_view::npos || release.find(".fc") != std::string_view::npos) return fedora(release);
-    if (ends_with_one_of(release, {"-amd64", "-arm64", "-arm64-16k", "-riscv64", "-s390x", "-powerpc64le", "-powerpc64le-64k", "-loong64", "-686",
-                                   "-686-pae", "-armmp", "-armmp-lpae", "-marvell", "-rpi"}))
+    if (ends_with_one_of(release, {"-amd64", "-arm64", "-arm64-16k", "-riscv64", "-s390x", "-powerpc64le", "-powerpc64le-64k",
+                                   "-loong64", "-686", "-686-pae", "-armmp", "-armmp-lpae", "-marvell", "-rpi"}))
         return debian(release);
-    if (ends_with_one_of(release, {"-generic", "-lowlatency", "-aws", "-gcp", "-oracle", "-ibm", "-kvm", "-generic-64k", "-generic-lpae", "-raspi", "-oem"}))
+    if (ends_with_one_of(release, {"-generic", "-lowlatency", "-aws", "-gcp", "-oracle", "-ibm", "-kvm", "-generic-64k",
+                                   "-generic-lpae", "-raspi", "-oem"}))
         return ubuntu(release);
     if (ends_with_one_of(release, {"-default", "-preempt", "-64kb"})) return suse(release);
     if (release.find('-') == std::string_view::npos) return {}; // nobody's package

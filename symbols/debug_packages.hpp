@@ -6,8 +6,8 @@
 
 namespace kcrash {
 
-// "on Debian: apt install linux-image-6.1.0-44-amd64-dbg", told by how the release is written; where that tells nothing, a line for each
-// distribution. Empty when the release is not one.
+// "on Debian: apt install linux-image-6.1.0-44-amd64-dbg", told by how the release is written; where that tells nothing, a line
+// for each distribution. Empty when the release is not one.
 std::string debug_package_advice(std::string_view release);
 
 } // namespace kcrash

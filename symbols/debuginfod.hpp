@@ -15,8 +15,8 @@ struct Fetched {
     std::string why;  // nothing was asked, or what the servers said
 };
 
-// Asks the servers that $DEBUGINFOD_URLS names for the debug file of this build-id (hexadecimal). Without that variable nothing is sent
-// anywhere. Gives up after `seconds`, and at Ctrl-C.
+// Asks the servers that $DEBUGINFOD_URLS names for the debug file of this build-id (hexadecimal). Without that variable nothing
+// is sent anywhere. Gives up after `seconds`, and at Ctrl-C.
 Fetched fetch_debug_file(const std::string& build_id, unsigned seconds, const FetchProgress& progress);
 
 } // namespace kcrash

@@ -23,9 +23,11 @@ bool is_hexadecimal(std::string_view id) {
 }
 
 bool is_plain(std::string_view release) {
-    return !release.empty() && release.size() <= 64 && release[0] != '.' && std::all_of(release.begin(), release.end(), [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || std::string_view(".-+_~").find(c) != std::string_view::npos;
-    });
+    return !release.empty() && release.size() <= 64 && release[0] != '.' &&
+           std::all_of(release.begin(), release.end(), [](char c) {
+               return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                      std::string_view(".-+_~").find(c) != std::string_view::npos;
+           });
 }
 
 // The places, the likeliest first. Those with the release in their name may be taken without a build-id.
@@ -38,7 +40,9 @@ std::vector<Place> places(const KernelFileSearch& search) {
     std::vector<Place> list;
     const bool has_release = is_plain(search.release), has_id = is_hexadecimal(search.build_id);
     const auto add_folder = [&](const std::string& folder) {
-        if (has_id) list.push_back({fmt::format("{}/.build-id/{}/{}.debug", folder, search.build_id.substr(0, 2), search.build_id.substr(2))});
+        if (has_id)
+            list.push_back(
+                {fmt::format("{}/.build-id/{}/{}.debug", folder, search.build_id.substr(0, 2), search.build_id.substr(2))});
         for (const char* end : {"", ".debug"}) {
             if (has_release) list.push_back({fmt::format("{}/vmlinux-{}{}", folder, search.release, end), true});
             list.push_back({fmt::format("{}/vmlinux{}", folder, end)});
@@ -51,9 +55,10 @@ std::vector<Place> places(const KernelFileSearch& search) {
     for (const std::string& folder : search.directories) add_folder(folder);
     add_folder("/usr/lib/debug");
     if (!has_release) return list;
-    for (const char* form : {"/usr/lib/debug/boot/vmlinux-{}", "/usr/lib/debug/boot/vmlinux-{}.debug", "/usr/lib/debug/lib/modules/{}/vmlinux",
-                             "/usr/lib/debug/lib/modules/{}/vmlinux.debug", "/usr/lib/debug/usr/lib/modules/{}/vmlinux",
-                             "/usr/lib/debug/usr/lib/modules/{}/vmlinux.debug", "/lib/modules/{}/vmlinux", "/lib/modules/{}/build/vmlinux"})
+    for (const char* form :
+         {"/usr/lib/debug/boot/vmlinux-{}", "/usr/lib/debug/boot/vmlinux-{}.debug", "/usr/lib/debug/lib/modules/{}/vmlinux",
+          "/usr/lib/debug/lib/modules/{}/vmlinux.debug", "/usr/lib/debug/usr/lib/modules/{}/vmlinux",
+          "/usr/lib/debug/usr/lib/modules/{}/vmlinux.debug", "/lib/modules/{}/vmlinux", "/lib/modules/{}/build/vmlinux"})
         list.push_back({fmt::format(fmt::runtime(form), search.release), true});
     return list;
 }

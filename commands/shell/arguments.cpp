@@ -224,7 +224,8 @@ std::string process_usage() {
             names += option.argument_optional ? fmt::format(" [{}]", option.argument) : fmt::format(" {}", option.argument);
         text += fmt::format("  {:<26} {}\n", names, option.help);
     }
-    text += "\nRaw memory has no header: give FILE@ADDRESS,... with the physical address, hexadecimal, at which each file begins.\n";
+    text +=
+        "\nRaw memory has no header: give FILE@ADDRESS,... with the physical address, hexadecimal, at which each file begins.\n";
     text += "\nOther options of crash are accepted and say that they mean nothing here.\n";
     return text + "Exit status: 0 if every command succeeded, 1 if one failed or the dump could not be opened.";
 }

@@ -17,7 +17,6 @@
 namespace kcrash {
 namespace {
 
-
 // One record for a file: a line of text and a few fields for each fact.
 struct Identity {
     std::string layout = {};
@@ -36,9 +35,11 @@ struct Identity {
 
 void add_architecture(Identity& identity, uint16_t machine, ByteOrder order, unsigned word_size) {
     const bool supported = find_architecture(machine, order, word_size) != nullptr, known = machine != 0;
-    identity.add_text("ARCHITECTURE", "architecture", machine_name(machine, order, word_size), supported ? "" : " (not supported)");
+    identity.add_text("ARCHITECTURE", "architecture", machine_name(machine, order, word_size),
+                      supported ? "" : " (not supported)");
     identity.quietly("elf_machine", known ? CellValue{uint64_t{machine}} : CellValue{Nothing{}});
-    identity.quietly("byte_order", known ? CellValue{std::string(order == ByteOrder::big ? "big" : "little")} : CellValue{Nothing{}});
+    identity.quietly("byte_order",
+                     known ? CellValue{std::string(order == ByteOrder::big ? "big" : "little")} : CellValue{Nothing{}});
     identity.quietly("word_size", known ? CellValue{uint64_t{word_size}} : CellValue{Nothing{}});
     identity.quietly("supported", supported);
 }
@@ -66,11 +67,13 @@ std::vector<std::string> missing_parts(const Dump& dump, const VmcoreInfo& told)
     if (std::none_of(notes.begin(), notes.end(), [](const Note& n) { return n.name == "CORE" && n.type == note_prstatus; }))
         lines.push_back("registers of the CPUs (NT_PRSTATUS notes)");
     if (told.empty()) {
-        lines.push_back("VMCOREINFO: the KASLR offset and the kernel's release are not told; give vmlinux, and --kaslr if it was on");
+        lines.push_back(
+            "VMCOREINFO: the KASLR offset and the kernel's release are not told; give vmlinux, and --kaslr if it was on");
         return lines;
     }
     if (!told.value("BUILD-ID")) lines.push_back("the kernel's build-id (kernels before 5.9)");
-    if (!told.symbol("kallsyms_names")) lines.push_back("where the dump's own symbols are (kernels before 6.0): vmlinux is needed");
+    if (!told.symbol("kallsyms_names"))
+        lines.push_back("where the dump's own symbols are (kernels before 6.0): vmlinux is needed");
     return lines;
 }
 
@@ -108,7 +111,10 @@ void say(Report& report, const std::string& path) {
     identity.add("FILE", "file", path);
     if (!is_raw_list(path)) {
         const auto file = open_file(path);
-        identity.add("SIZE", "size", file->size() == unknown_size ? CellValue{std::string("unknown")} : CellValue{size_text(file->size())});
+        // Files of /proc tell none, or the size of the address space.
+        identity.add("SIZE", "size",
+                     file->size() == unknown_size || file->live() ? CellValue{std::string("unknown")}
+                                                                  : CellValue{size_text(file->size())});
         identity.quietly("bytes", BytesValue{file->size()});
         if (!looks_like_dump(*file) && looks_like_vmlinux(path)) {
             add_kernel(identity, path);

@@ -6,9 +6,9 @@
 //     u64: how many bytes the stream had
 //     the next range ...
 //
-// The header is LiME's; AVML writes a long range as several. The length of a stream stands behind it, so the index is made by walking
-// the chunk headers: 13 bytes are read of each 64 KiB of memory. What is known of a range whose stream is damaged is kept, and
-// the walk ends there. Version 1 is LiME's own format, with LiME's magic number. Specified by AVML's src/image.rs.
+// The header is LiME's; AVML writes a long range as several. The length of a stream stands behind it, so the index is made by
+// walking the chunk headers: 13 bytes are read of each 64 KiB of memory. What is known of a range whose stream is damaged is
+// kept, and the walk ends there. Version 1 is LiME's own format, with LiME's magic number. Specified by AVML's src/image.rs.
 #include "core/cursor.hpp"
 #include "core/dump/mapped.hpp"
 #include "core/dump/snappy_frames.hpp"
@@ -39,7 +39,8 @@ public:
 
 private:
     std::nullopt_t warn(uint64_t at, const std::string& what) {
-        parts_.warnings.push_back(fmt::format("{}: damaged AVML range at offset 0x{:x}: {}; what follows is not read", file_->path(), at, what));
+        parts_.warnings.push_back(
+            fmt::format("{}: damaged AVML range at offset 0x{:x}: {}; what follows is not read", file_->path(), at, what));
         parts_.truncated = true;
         return std::nullopt;
     }
@@ -50,7 +51,8 @@ private:
         Cursor cursor(bytes, ByteOrder::little, file_->path(), at);
         if (probe(cursor.bytes(4)) != Probe::mine) return warn(at, "no magic number");
         if (const uint32_t version = cursor.u32(); version != 2) {
-            if (at == 0) throw FileError(fmt::format("{}: an AVML file of version {}; kcrash reads version 2", file_->path(), version));
+            if (at == 0)
+                throw FileError(fmt::format("{}: an AVML file of version {}; kcrash reads version 2", file_->path(), version));
             return warn(at, fmt::format("version {}", version));
         }
         const uint64_t first = cursor.u64(), last = cursor.u64();
@@ -60,7 +62,8 @@ private:
         if (walk.uncompressed) parts_.extents.push_back({first, first + walk.uncompressed, source, parts_.extents.size()});
         if (!walk.error.empty()) return warn(at, walk.error);
         const uint64_t end = at + header_bytes + walk.compressed;
-        if (end > file_->size() || file_->size() - end < trailer_bytes) return warn(at, "the file ends before the length of the stream");
+        if (end > file_->size() || file_->size() - end < trailer_bytes)
+            return warn(at, "the file ends before the length of the stream");
         const auto trailer = file_->read(FileOffset(end), trailer_bytes);
         if (const uint64_t told = load<uint64_t>(trailer.data(), ByteOrder::little); told != walk.compressed)
             return warn(at, fmt::format("its stream has {} bytes, and says {}", walk.compressed, told));

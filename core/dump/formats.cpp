@@ -10,26 +10,17 @@
 
 namespace kcrash {
 
-extern const DumpFormat kdump_format, diskdump_format, xen_core_format, elf_format, lkcd_format, s390_format, vmdump_format, sadump_format;
+extern const DumpFormat kdump_format, diskdump_format, xen_core_format, elf_format, lkcd_format, s390_format, vmdump_format,
+    sadump_format;
 extern const DumpFormat lime_format, avml_format, qemu_stream_format, libvirt_format, vmware_format, vmware_guest_format;
 extern const DumpFormat unread_format;
 
 std::span<const DumpFormat* const> dump_formats() {
     static const DumpFormat* const formats[] = {
-        &kdump_format,
-        &diskdump_format,
+        &kdump_format,        &diskdump_format,
         &xen_core_format, // before ELF, which it may be
-        &elf_format,
-        &lkcd_format,
-        &s390_format,
-        &vmdump_format,
-        &sadump_format,
-        &lime_format,
-        &avml_format,
-        &qemu_stream_format,
-        &libvirt_format,
-        &vmware_format,
-        &unread_format,
+        &elf_format,          &lkcd_format,        &s390_format,    &vmdump_format, &sadump_format, &lime_format,
+        &avml_format,         &qemu_stream_format, &libvirt_format, &vmware_format, &unread_format,
         &vmware_guest_format, // it has no magic number
     };
     return formats;

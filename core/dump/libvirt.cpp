@@ -7,8 +7,8 @@
 //     92   the XML and the cookie, as many bytes as the length says; then the stream
 //
 // The compression is a program through which libvirt wrote the stream: 0 none, 1 gzip, 2 bzip2, 3 xz, 4 lzop, 5 zstd; 6 is the
-// sparse layout of libvirt 11. Only 0 is read in place. "virsh dump" without --memory-only writes the stream without this header. Specified by
-// libvirt's src/qemu/qemu_saveimage.h.
+// sparse layout of libvirt 11. Only 0 is read in place. "virsh dump" without --memory-only writes the stream without this header.
+// Specified by libvirt's src/qemu/qemu_saveimage.h.
 #include "core/cursor.hpp"
 #include "core/dump/qemu_stream.hpp"
 #include "core/slice.hpp"
@@ -48,8 +48,9 @@ Header parse(std::span<const std::byte> bytes, const std::string& path) {
 [[noreturn]] void refuse(const std::string& path, uint32_t compression) {
     static constexpr std::array<const char*, 7> programs = {"", "gzip", "bzip2", "xz", "lzop", "zstd", "the sparse layout"};
     const std::string how = compression < programs.size() ? programs[compression] : fmt::format("method {}", compression);
-    throw FileError(fmt::format("{}: a libvirt save file whose stream is written with {}; set save_image_format = \"raw\" in qemu.conf and save again",
-                                path, how));
+    throw FileError(fmt::format(
+        "{}: a libvirt save file whose stream is written with {}; set save_image_format = \"raw\" in qemu.conf and save again",
+        path, how));
 }
 
 std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files) {
@@ -57,7 +58,8 @@ std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files)
     if (files.size() > 1)
         throw FileError(fmt::format("{}: a libvirt save file is one file; {} is another dump", file->path(), files[1]->path()));
     const auto bytes = file->read(FileOffset(0), header_bytes);
-    if (starts_with(bytes, unfinished)) throw FileError(fmt::format("{}: a libvirt save file that was not finished", file->path()));
+    if (starts_with(bytes, unfinished))
+        throw FileError(fmt::format("{}: a libvirt save file that was not finished", file->path()));
     const Header header = parse(bytes, file->path());
     if (header.compression != 0) refuse(file->path(), header.compression);
     const uint64_t begin = header_bytes + header.xml_bytes;

@@ -5,8 +5,8 @@
 //     memory from the first to the last address, both included
 //     the next range ...
 //
-// There is no index, no end mark and nothing else: the ranges are what /proc/iomem called System RAM. The machine ran while it was
-// written, so lists may be torn. VMCOREINFO is searched in memory. Specified by LiME's README and src/lime.h.
+// There is no index, no end mark and nothing else: the ranges are what /proc/iomem called System RAM. The machine ran while it
+// was written, so lists may be torn. VMCOREINFO is searched in memory. Specified by LiME's README and src/lime.h.
 #include "core/cursor.hpp"
 #include "core/dump/mapped.hpp"
 #include "core/interrupt.hpp"
@@ -28,7 +28,8 @@ Probe probe(std::span<const std::byte> head) {
 // Appends the range whose header is at `at`; where the next one begins, or nothing when there is none.
 std::optional<uint64_t> read_range(const ByteSource& file, uint64_t at, MappedParts& parts) {
     const auto warn = [&](const std::string& what) {
-        parts.warnings.push_back(fmt::format("{}: damaged LiME header at offset 0x{:x}: {}; what follows it is not read", file.path(), at, what));
+        parts.warnings.push_back(
+            fmt::format("{}: damaged LiME header at offset 0x{:x}: {}; what follows it is not read", file.path(), at, what));
         parts.truncated = true;
         return std::nullopt;
     };

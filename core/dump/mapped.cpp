@@ -30,7 +30,8 @@ private:
 };
 
 MappedDump::MappedDump(MappedParts parts)
-    : bytes_(std::move(parts.bytes)), extents_(std::move(parts.extents)), offsets_are_of_the_file_(parts.offsets_are_of_the_file) {
+    : bytes_(std::move(parts.bytes)), extents_(std::move(parts.extents)),
+      offsets_are_of_the_file_(parts.offsets_are_of_the_file) {
     resolve_overlaps(extents_, all_alike);
     if (extents_.empty()) throw FileError(fmt::format("{}: holds no memory that can be read ({})", bytes_->path(), parts.format));
     info_.format = std::move(parts.format);
@@ -62,9 +63,9 @@ void MappedDump::check_size() {
 void MappedDump::find_vmcoreinfo() {
     const auto note = find_memory_note(*bytes_, extents_);
     if (!note) {
-        info_.warnings.push_back(
-            fmt::format("{}: no VMCOREINFO was found in memory; pages of 4096 bytes are assumed; give vmlinux, and --kaslr if it was on",
-                        bytes_->path()));
+        info_.warnings.push_back(fmt::format(
+            "{}: no VMCOREINFO was found in memory; pages of 4096 bytes are assumed; give vmlinux, and --kaslr if it was on",
+            bytes_->path()));
         return;
     }
     vmcoreinfo_ = note->text;

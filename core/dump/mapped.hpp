@@ -19,8 +19,8 @@ struct MappedParts {
     std::vector<std::string> warnings = {};
 };
 
-// Such formats carry no VMCOREINFO: it is searched in memory, which takes a second for each gigabyte before it. Throws FileError when
-// there is no memory in it.
+// Such formats carry no VMCOREINFO: it is searched in memory, which takes a second for each gigabyte before it. Throws FileError
+// when there is no memory in it.
 std::unique_ptr<Dump> make_mapped_dump(MappedParts parts);
 
 } // namespace kcrash

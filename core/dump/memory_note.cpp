@@ -35,7 +35,8 @@ std::optional<MemoryNote> note_at(std::span<const std::byte> bytes, size_t at) {
         if (size == 0 || size > most_text || size > bytes.size() - at - name.size()) continue;
         std::string text(reinterpret_cast<const char*>(bytes.data()) + at + name.size(), size);
         text.resize(std::min(text.find('\0'), text.size()));
-        if (is_text(text) && VmcoreInfo(text).value("OSRELEASE") && vmcoreinfo_page_size(text) != 0) return MemoryNote{text, order};
+        if (is_text(text) && VmcoreInfo(text).value("OSRELEASE") && vmcoreinfo_page_size(text) != 0)
+            return MemoryNote{text, order};
     }
     return std::nullopt;
 }
@@ -81,9 +82,15 @@ std::optional<Machine> machine_of_vmcoreinfo(const std::string& text, ByteOrder 
     };
     // What arch_crash_save_vmcoreinfo() of each architecture adds; the rarer keys first.
     static constexpr Sign signs[] = {
-        {"NUMBER(kimage_voffset)", "aarch64"}, {"NUMBER(va_kernel_pa_offset)", "riscv64"}, {"NUMBER(phys_ram_base)", "riscv64"},
-        {"SYMBOL(lowcore_ptr)", "s390x"},      {"SYMBOL(init_top_pgt)", "x86_64"},         {"NUMBER(phys_base)", "x86_64"},
-        {"SYMBOL(phys_base)", "x86_64"},       {"SYMBOL(init_level4_pgt)", "x86_64"},      {"SYMBOL(vmemmap_list)", "ppc64"},
+        {"NUMBER(kimage_voffset)", "aarch64"},
+        {"NUMBER(va_kernel_pa_offset)", "riscv64"},
+        {"NUMBER(phys_ram_base)", "riscv64"},
+        {"SYMBOL(lowcore_ptr)", "s390x"},
+        {"SYMBOL(init_top_pgt)", "x86_64"},
+        {"NUMBER(phys_base)", "x86_64"},
+        {"SYMBOL(phys_base)", "x86_64"},
+        {"SYMBOL(init_level4_pgt)", "x86_64"},
+        {"SYMBOL(vmemmap_list)", "ppc64"},
         {"CONFIG_ARM_LPAE", "arm"},
         {"CONFIG_X86_PAE", "i386"},
     };

@@ -12,9 +12,9 @@ struct MemoryNote {
     ByteOrder order;  // of the note's own numbers: the kernel's
 };
 
-// Looks through memory, lowest address first, for the note that the kernel keeps ready for its death (kernel/vmcore_info.c: vmcoreinfo_note).
-// `memory` are resolved extents of physical memory, `bytes` what their sources are offsets of. What cannot be read is passed over.
-// Reads all of it where there is none. Nothing: none was found.
+// Looks through memory, lowest address first, for the note that the kernel keeps ready for its death (kernel/vmcore_info.c:
+// vmcoreinfo_note). `memory` are resolved extents of physical memory, `bytes` what their sources are offsets of. What cannot be
+// read is passed over. Reads all of it where there is none. Nothing: none was found.
 std::optional<MemoryNote> find_memory_note(const ByteSource& bytes, const std::vector<Extent>& memory);
 
 // The machine whose kernel writes such a VMCOREINFO, by the keys that only its architecture adds. Nothing: not told.

@@ -9,8 +9,8 @@
 //     loongarch virt   256 MiB from 0, the rest from 0x90000000
 //     pseries, s390-ccw   from 0
 //
-// A user may move a PC's split with -machine max-ram-below-4g; then the addresses are wrong, and no VMCOREINFO fits to them. On AMD
-// hosts a PC of a terabyte has another hole, which is not known here.
+// A user may move a PC's split with -machine max-ram-below-4g; then the addresses are wrong, and no VMCOREINFO fits to them. On
+// AMD hosts a PC of a terabyte has another hole, which is not known here.
 #include "core/dump/qemu_machines.hpp"
 #include <algorithm>
 #include <elf.h>
@@ -28,9 +28,9 @@ struct Place {
     std::string_view machine; // how the machine type begins
     std::string_view block;   // how the name of the block begins; empty: any
     uint16_t elf_machine;
-    uint64_t base;        // where main memory begins
-    uint64_t limit;       // memory that does not end below this is split ...
-    uint64_t low;         // ... and so much stays at the base; the rest is from `high` on
+    uint64_t base;  // where main memory begins
+    uint64_t limit; // memory that does not end below this is split ...
+    uint64_t low;   // ... and so much stays at the base; the rest is from `high` on
     uint64_t high;
 };
 
@@ -48,8 +48,9 @@ constexpr Place places[] = {
 
 // The names that QEMU itself gives.
 bool is_default_name(std::string_view block) {
-    static constexpr std::string_view names[] = {"pc.ram",   "mach-virt.ram", "riscv_virt_board.ram", "ppc_spapr.ram",     "s390.ram",
-                                                 "microvm.ram", "loongarch.ram", "loongarch.lowram",     "loongarch.highram"};
+    static constexpr std::string_view names[] = {"pc.ram",        "mach-virt.ram",    "riscv_virt_board.ram",
+                                                 "ppc_spapr.ram", "s390.ram",         "microvm.ram",
+                                                 "loongarch.ram", "loongarch.lowram", "loongarch.highram"};
     return std::find(std::begin(names), std::end(names), block) != std::end(names);
 }
 
@@ -70,7 +71,8 @@ std::vector<size_t> main_memory(const std::vector<RamBlock>& blocks) {
             if (is_main(blocks[i].name)) found.push_back(i);
         if (!found.empty()) return found;
     }
-    const auto largest = std::max_element(blocks.begin(), blocks.end(), [](const RamBlock& a, const RamBlock& b) { return a.size < b.size; });
+    const auto largest =
+        std::max_element(blocks.begin(), blocks.end(), [](const RamBlock& a, const RamBlock& b) { return a.size < b.size; });
     if (largest == blocks.end()) return {};
     return {static_cast<size_t>(largest - blocks.begin())};
 }

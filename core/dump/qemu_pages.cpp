@@ -24,7 +24,8 @@ public:
             const StreamPages::Run& run = *(behind - 1);
             const uint64_t pages = (behind == runs_.end() ? count_ : behind->first) - page;
             const size_t n = static_cast<size_t>(std::min<uint64_t>(into.size(), pages * page_size - offset % page_size));
-            if (const Fault fault = read_run(run, offset - run.first * page_size, into.first(n)); fault != Fault::none) return fault;
+            if (const Fault fault = read_run(run, offset - run.first * page_size, into.first(n)); fault != Fault::none)
+                return fault;
             into = into.subspan(n);
             offset += n;
         }

@@ -19,10 +19,11 @@
 //     0x10   the end of the round
 //     0x40   a difference to the page as it was (xbzrle), 0x100 a compressed page: not read
 //
-// What is odd about it. There is no index: opening reads every word. A page of a guest that ran comes several times; the last counts. It
-// names blocks, never physical addresses: those are QEMU's own, see qemu_machines.cpp. Sections of devices do not tell their length, so
-// behind the memory only one thing is looked for: the sections named "cpu", of which the first registers of x86_64 are used. Pages are of
-// 4,096 bytes whatever the guest's pages are. Specified by QEMU's docs/devel/migration.rst, migration/ram.c, target/i386/machine.c.
+// What is odd about it. There is no index: opening reads every word. A page of a guest that ran comes several times; the last
+// counts. It names blocks, never physical addresses: those are QEMU's own, see qemu_machines.cpp. Sections of devices do not tell
+// their length, so behind the memory only one thing is looked for: the sections named "cpu", of which the first registers of
+// x86_64 are used. Pages are of 4,096 bytes whatever the guest's pages are. Specified by QEMU's docs/devel/migration.rst,
+// migration/ram.c, target/i386/machine.c.
 #include "core/dump/qemu_stream.hpp"
 #include "core/bytes.hpp"
 #include "core/dump/mapped.hpp"
@@ -42,7 +43,16 @@ constexpr uint64_t page_size = StreamPages::page_size;
 constexpr size_t most_blocks = 4096, most_cpus = 65536;
 constexpr uint64_t most_device_state = uint64_t{64} << 20;
 
-enum Section : uint8_t { end_of_stream = 0, start = 1, part = 2, end = 3, full = 4, subsection = 5, configuration = 7, footer = 0x7e };
+enum Section : uint8_t {
+    end_of_stream = 0,
+    start = 1,
+    part = 2,
+    end = 3,
+    full = 4,
+    subsection = 5,
+    configuration = 7,
+    footer = 0x7e
+};
 enum Flag : uint64_t { fill = 0x02, sizes = 0x04, page = 0x08, end_of_round = 0x10, same_block = 0x20 };
 
 // The file ends in the middle of something.
@@ -99,9 +109,11 @@ public:
             header();
             while (section()) check_interrupt();
         } catch (const StreamEnd&) {
-            if (pages_of_memory_ == 0) throw FileError(fmt::format("{}: truncated: the stream ends before its memory", file_->path()));
+            if (pages_of_memory_ == 0)
+                throw FileError(fmt::format("{}: truncated: the stream ends before its memory", file_->path()));
             parts_.truncated = true;
-            parts_.warnings.push_back(fmt::format("{}: truncated: the stream ends in the middle, at {} bytes", file_->path(), file_->size()));
+            parts_.warnings.push_back(
+                fmt::format("{}: truncated: the stream ends in the middle, at {} bytes", file_->path(), file_->size()));
         }
         if (memory_.elf_machine == EM_X86_64) parts_.notes = registers();
         parts_.elf_machine = memory_.elf_machine;
@@ -134,7 +146,8 @@ private:
         case full: return section_start(type);
         case part:
         case end:
-            if (const uint32_t id = stream_.u32(); id != ram_id_) damaged(fmt::format("a part of section {}, which has not begun", id));
+            if (const uint32_t id = stream_.u32(); id != ram_id_)
+                damaged(fmt::format("a part of section {}, which has not begun", id));
             round();
             return true;
         case footer: stream_.skip(4); return true;
@@ -153,8 +166,9 @@ private:
         } else if (name == "configuration/capabilities") {
             std::string names;
             for (uint32_t n = std::min<uint32_t>(stream_.u32(), 64); n > 0; --n) names += " " + stream_.name();
-            throw FileError(fmt::format("{}: a QEMU stream with capabilities that kcrash does not read:{}; write it again without them",
-                                        file_->path(), names));
+            throw FileError(
+                fmt::format("{}: a QEMU stream with capabilities that kcrash does not read:{}; write it again without them",
+                            file_->path(), names));
         } else damaged(fmt::format("subsection {}", name));
         return true;
     }
@@ -191,7 +205,8 @@ private:
         if (!blocks_.empty()) damaged("the sizes of memory a second time");
         while (sum > 0) {
             RamBlock block{stream_.name(), stream_.u64()};
-            if (block.size == 0 || block.size > sum || block.size % page_size) damaged(fmt::format("block {} of {} bytes", block.name, block.size));
+            if (block.size == 0 || block.size > sum || block.size % page_size)
+                damaged(fmt::format("block {} of {} bytes", block.name, block.size));
             if (blocks_.size() == most_blocks) damaged("too many blocks of memory");
             sum -= block.size;
             blocks_.push_back(std::move(block));
@@ -201,13 +216,15 @@ private:
         const auto main = main_memory(blocks_);
         for (const size_t i : main) {
             bases_[i] = total;
-            if (__builtin_add_overflow(total, blocks_[i].size, &total) || total > uint64_t{1} << 62) damaged("more memory than there can be");
+            if (__builtin_add_overflow(total, blocks_[i].size, &total) || total > uint64_t{1} << 62)
+                damaged("more memory than there can be");
         }
         if (!main.empty()) memory_ = qemu_memory(machine_, blocks_[main.front()].name, total);
         if (memory_.pieces.empty())
-            throw FileError(fmt::format("{}: where the memory of machine type \"{}\" lies is not known; take the dump with \"virsh dump "
-                                        "--memory-only\" or \"dump-guest-memory\"",
-                                        file_->path(), machine_));
+            throw FileError(
+                fmt::format("{}: where the memory of machine type \"{}\" lies is not known; take the dump with \"virsh dump "
+                            "--memory-only\" or \"dump-guest-memory\"",
+                            file_->path(), machine_));
         parts_.machine = machine_;
     }
 
@@ -218,7 +235,8 @@ private:
             if (found == blocks_.end()) damaged(fmt::format("a page of block \"{}\", which there is not", name));
             block_ = static_cast<size_t>(found - blocks_.begin());
         }
-        if (block_ >= blocks_.size() || address >= blocks_[block_].size) damaged(fmt::format("a page at 0x{:x}, outside of its block", address));
+        if (block_ >= blocks_.size() || address >= blocks_[block_].size)
+            damaged(fmt::format("a page at 0x{:x}, outside of its block", address));
         const uint64_t at = stream_.at(), base = bases_[block_];
         stream_.skip(flags & fill ? 1 : page_size);
         if (base == UINT64_MAX) return; // a video card's
@@ -231,7 +249,8 @@ private:
 
     void add_extent(uint64_t physical, uint64_t source) {
         auto& extents = parts_.extents;
-        if (!extents.empty() && extents.back().end == physical && extents.back().source + (physical - extents.back().begin) == source)
+        if (!extents.empty() && extents.back().end == physical &&
+            extents.back().source + (physical - extents.back().begin) == source)
             extents.back().end += page_size;
         else extents.push_back({physical, physical + page_size, source, UINT64_MAX - extents.size()}); // the last one wins
     }
@@ -243,7 +262,8 @@ private:
         std::vector<std::byte> bytes(std::min(file_->size() - devices_at_, most_device_state));
         if (file_->try_read(FileOffset(devices_at_), bytes) != Fault::none) return notes;
         const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size()), name("\3cpu", 4);
-        for (size_t at = text.find(name); at != std::string_view::npos && notes.size() < most_cpus; at = text.find(name, at + 1)) {
+        for (size_t at = text.find(name); at != std::string_view::npos && notes.size() < most_cpus;
+             at = text.find(name, at + 1)) {
             constexpr size_t instance = 4, version = 8, state = 12, used = 488;
             if (at < 5 || bytes[at - 5] != std::byte{full} || bytes.size() - at < state + used) continue;
             const auto word = [&](size_t offset) { return load<uint32_t>(bytes.data() + at + offset, ByteOrder::big); };
@@ -252,13 +272,14 @@ private:
             notes.push_back(x86_prstatus(cpu, static_cast<uint32_t>(notes.size())));
             controls.push_back(x86_control(cpu));
         }
-        if (notes.empty()) parts_.warnings.push_back(fmt::format("{}: the registers of the CPUs were not found in the stream", file_->path()));
+        if (notes.empty())
+            parts_.warnings.push_back(fmt::format("{}: the registers of the CPUs were not found in the stream", file_->path()));
         notes.insert(notes.end(), controls.begin(), controls.end());
         return notes;
     }
 
-    // Sixteen registers, rip, rflags, then the FPU's; at 236 six segments and at 416 the IDT, each selector u32, base u64, limit u32,
-    // flags u32; at 456 cr0, cr2, cr3, cr4.
+    // Sixteen registers, rip, rflags, then the FPU's; at 236 six segments and at 416 the IDT, each selector u32, base u64, limit
+    // u32, flags u32; at 456 cr0, cr2, cr3, cr4.
     static X86Registers parse_cpu(std::span<const std::byte> state) {
         using R = X86Registers;
         const auto word = [&](size_t at) { return load<uint64_t>(state.data() + at, ByteOrder::big); };

@@ -5,9 +5,9 @@
 //
 //     kcrash vmlinux DDRCS0_0.BIN@0x80000000,DDRCS1_0.BIN@0xc0000000
 //
-// Addresses are hexadecimal, with or without 0x. Where two files claim the same memory the first wins, and the user is told. On PCs
-// memory has a hole below 4 GiB: a file that was written through it has zeroes there. All else (KASLR, the page size) is found in
-// memory: see memory_note.cpp.
+// Addresses are hexadecimal, with or without 0x. Where two files claim the same memory the first wins, and the user is told. On
+// PCs memory has a hole below 4 GiB: a file that was written through it has zeroes there. All else (KASLR, the page size) is
+// found in memory: see memory_note.cpp.
 #include "core/dump/raw.hpp"
 #include "core/dump/mapped.hpp"
 #include "core/error.hpp"

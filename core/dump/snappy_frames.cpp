@@ -57,7 +57,8 @@ std::optional<uint32_t> length_before(std::span<const std::byte> bytes) {
     uint64_t value = 0;
     for (size_t i = 0; i < std::min<size_t>(bytes.size(), 5); ++i) {
         value |= (static_cast<uint64_t>(bytes[i]) & 127) << (7 * i);
-        if ((bytes[i] & std::byte{128}) == std::byte{0}) return value > most_in_chunk ? std::nullopt : std::optional(static_cast<uint32_t>(value));
+        if ((bytes[i] & std::byte{128}) == std::byte{0})
+            return value > most_in_chunk ? std::nullopt : std::optional(static_cast<uint32_t>(value));
     }
     return std::nullopt;
 }
@@ -81,7 +82,8 @@ public:
                 block = bytes;
                 cache_.add(n, block);
             }
-            const size_t skip = static_cast<size_t>(offset - chunks_[n].begin), take = std::min(into.size(), block->size() - skip);
+            const size_t skip = static_cast<size_t>(offset - chunks_[n].begin),
+                         take = std::min(into.size(), block->size() - skip);
             std::memcpy(into.data(), block->data() + skip, take);
             into = into.subspan(take);
             offset += take;
@@ -129,7 +131,8 @@ SnappyFrames::Walk SnappyFrames::add_stream(const ByteSource& file, uint64_t at,
         if (type > 1 || length < 4 || !size || *size > most_in_chunk || *size > wanted - walk.uncompressed)
             walk.error = fmt::format("damaged snappy chunk at offset 0x{:x}", here);
         else if (*size) {
-            chunks_.push_back({size_, here + 8, length - 4, *size, load<uint32_t>(head.data() + 4, ByteOrder::little), type == 0});
+            chunks_.push_back(
+                {size_, here + 8, length - 4, *size, load<uint32_t>(head.data() + 4, ByteOrder::little), type == 0});
             size_ += *size;
             walk.uncompressed += *size;
         }

@@ -10,13 +10,15 @@
 //     name, indexes (u32 each), value
 //     length 0x3f: a block: size u64, size in memory u64, padding u16, padding, bytes; 0x3e: the same, compressed
 //
-// Of the group "memory": regionsCount; regionPPN[i], regionPageNum[i] and regionSize[i] say which pages of the machine lie at which
-// pages of the memory file; without regions it is all from 0. The block "Memory" is the memory itself; when it is not there, memory is in
-// the .vmem file. Of the group "cpu": rip[cpu], rax[cpu] ... or, in older files, a block gpregs[cpu] of sixteen registers.
+// Of the group "memory": regionsCount; regionPPN[i], regionPageNum[i] and regionSize[i] say which pages of the machine lie at
+// which pages of the memory file; without regions it is all from 0. The block "Memory" is the memory itself; when it is not
+// there, memory is in the .vmem file. Of the group "cpu": rip[cpu], rax[cpu] ... or, in older files, a block gpregs[cpu] of
+// sixteen registers.
 //
-// What is odd about it: the file does not name its .vmem; it is looked for by the name of the file. Segments are not read: the selectors
-// are Linux's own, told by whether rip is in the kernel's half. An id of 0xbed0bed0 is the layout of 32-bit products, which is
-// not read; 0xbed3bed3 means that the file is not complete. Specified by VMware's snapshot tools (vmss2core) and by crash's reader.
+// What is odd about it: the file does not name its .vmem; it is looked for by the name of the file. Segments are not read: the
+// selectors are Linux's own, told by whether rip is in the kernel's half. An id of 0xbed0bed0 is the layout of 32-bit products,
+// which is not read; 0xbed3bed3 means that the file is not complete. Specified by VMware's snapshot tools (vmss2core) and by
+// crash's reader.
 #include "core/dump/vmware.hpp"
 #include "core/cursor.hpp"
 #include "core/dump/mapped.hpp"
@@ -24,10 +26,10 @@
 #include "core/interrupt.hpp"
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <elf.h>
 #include <fmt/format.h>
 #include <map>
+#include <optional>
 
 namespace kcrash {
 namespace {
@@ -61,7 +63,9 @@ public:
         Cursor cursor(head, ByteOrder::little, file_->path());
         const uint32_t id = cursor.u32();
         if (id == old_id)
-            throw FileError(fmt::format("{}: is a VMware file of a 32-bit product, which kcrash does not read; convert it with vmss2core", file_->path()));
+            throw FileError(
+                fmt::format("{}: is a VMware file of a 32-bit product, which kcrash does not read; convert it with vmss2core",
+                            file_->path()));
         parts_.incomplete = id == partial_id;
         cursor.skip(4);
         const uint32_t groups = cursor.u32();
@@ -70,7 +74,8 @@ public:
             const auto bytes = file_->read(FileOffset(12 + uint64_t{80} * i), 80);
             const std::string_view name(reinterpret_cast<const char*>(bytes.data()), 64);
             const uint64_t position = load<uint64_t>(bytes.data() + 64, ByteOrder::little);
-            if (const std::string_view group = name.substr(0, name.find('\0')); group == "memory" || group == "cpu") read_group(group, position);
+            if (const std::string_view group = name.substr(0, name.find('\0')); group == "memory" || group == "cpu")
+                read_group(group, position);
         }
         return finish();
     }
@@ -139,11 +144,14 @@ private:
     void memory_tag(const Tag& tag) {
         if (tag.name == "Memory" && tag.block) {
             if (tag.compressed)
-                throw FileError(fmt::format("{}: memory is compressed in this VMware file, which kcrash does not read; suspend the machine with "
-                                            "memory in a .vmem file",
-                                            file_->path()));
+                throw FileError(fmt::format(
+                    "{}: memory is compressed in this VMware file, which kcrash does not read; suspend the machine with "
+                    "memory in a .vmem file",
+                    file_->path()));
             memory_at_ = tag.at;
             memory_size_ = tag.size;
+        } else if (tag.name == "regionsCount" && tag.indexes.empty()) {
+            region_count_ = tag.number();
         } else if (tag.indexes.size() == 1 && tag.indexes[0] < most_regions) {
             Region& region = regions_[tag.indexes[0]];
             if (tag.name == "regionPPN") region.machine_page = tag.number();
@@ -202,15 +210,19 @@ private:
     void map_memory() {
         const uint64_t base = memory_at_.value_or(0), size = memory_at_ ? memory_size_ : parts_.bytes->size();
         std::erase_if(regions_, [](const auto& r) { return !r.second.machine_page || !r.second.file_page; });
+        if (regions_.size() != region_count_) // without one of them the others would be at wrong addresses
+            damaged(0, fmt::format("{} of {} regions of memory are described", regions_.size(), region_count_));
         if (regions_.empty()) parts_.extents.push_back({0, size, base, 0});
         for (auto it = regions_.begin(); it != regions_.end(); ++it) {
             const Region& region = it->second;
             const uint64_t file_page = *region.file_page, machine_page = *region.machine_page, most = uint64_t{1} << 50;
             const auto next = std::next(it); // without a size a region reaches to the next one
-            const uint64_t behind = next != regions_.end() && *next->second.file_page > file_page ? *next->second.file_page : size / vmware_page;
+            const uint64_t behind =
+                next != regions_.end() && *next->second.file_page > file_page ? *next->second.file_page : size / vmware_page;
             const uint64_t pages = region.pages.value_or(behind > file_page ? behind - file_page : 0);
             uint64_t source;
-            if (file_page > most || machine_page > most || pages > most || __builtin_add_overflow(base, file_page * vmware_page, &source))
+            if (file_page > most || machine_page > most || pages > most ||
+                __builtin_add_overflow(base, file_page * vmware_page, &source))
                 damaged(0, fmt::format("region {} of {} pages from page 0x{:x}", it->first, pages, machine_page));
             parts_.extents.push_back({machine_page * vmware_page, (machine_page + pages) * vmware_page, source, it->first});
         }
@@ -221,7 +233,8 @@ private:
         for (unsigned i = 0; i < cpus_.size(); ++i) {
             const auto found = cpus_.find(i);
             if (found == cpus_.end() || !found->second.has_rip || !found->second.has_rsp) {
-                parts_.warnings.push_back(fmt::format("{}: the registers of CPU {} are not in the file; none are used", file_->path(), i));
+                parts_.warnings.push_back(
+                    fmt::format("{}: the registers of CPU {} are not in the file; none are used", file_->path(), i));
                 parts_.notes.clear();
                 return;
             }
@@ -240,12 +253,13 @@ private:
     std::map<uint32_t, Region> regions_;
     std::map<uint32_t, Cpu> cpus_;
     std::optional<uint64_t> memory_at_;
-    uint64_t memory_size_ = 0;
+    uint64_t memory_size_ = 0, region_count_ = 0;
 };
 
 std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files) {
     if (files.size() > 1)
-        throw FileError(fmt::format("{}: a VMware dump is one file and its .vmem; {} is another dump", files[0]->path(), files[1]->path()));
+        throw FileError(
+            fmt::format("{}: a VMware dump is one file and its .vmem; {} is another dump", files[0]->path(), files[1]->path()));
     return Reader(files.front()).open();
 }
 

@@ -9,8 +9,8 @@
 //                                    45 (versions 1 and 3) or 42 unused bytes
 //                                    pt_regs, 65 unused bytes, 4,096 unused bytes
 //
-// There is no magic number: the file is known by its counts, which must agree (last address + 1 is all pages and all holes). The memory is in
-// the .vmem beside it, holes left out. Specified by crash's reader, which VMware wrote.
+// There is no magic number: the file is known by its counts, which must agree (last address + 1 is all pages and all holes). The
+// memory is in the .vmem beside it, holes left out. Specified by crash's reader, which VMware wrote.
 #include "core/cursor.hpp"
 #include "core/dump/mapped.hpp"
 #include "core/dump/vmware.hpp"
@@ -41,7 +41,8 @@ std::optional<Header> parse(std::span<const std::byte> head) {
     Header header;
     header.version = cursor.u32();
     header.cpus = cursor.u32();
-    if (header.version == 0 || header.version == 2 || header.version > 7 || header.cpus == 0 || header.cpus > most_cpus) return std::nullopt;
+    if (header.version == 0 || header.version == 2 || header.version > 7 || header.cpus == 0 || header.cpus > most_cpus)
+        return std::nullopt;
     const bool old = header.version == 1;
     const unsigned word = old ? 4 : 8;
     cursor.seek(old ? 21 : header.version < 6 ? 22 : 23);
@@ -87,7 +88,8 @@ std::vector<Extent> memory_of(const Header& header) {
 
 X86Registers read_cpu(const ByteSource& file, const Header& header, unsigned cpu) {
     using R = X86Registers;
-    const auto bytes = file.read(FileOffset(header.cpus_at + cpu * header.cpu_bytes()), control_bytes + header.gap + 8 * register_count);
+    const auto bytes =
+        file.read(FileOffset(header.cpus_at + cpu * header.cpu_bytes()), control_bytes + header.gap + 8 * register_count);
     Cursor cursor(bytes, ByteOrder::little, file.path());
     R registers;
     registers.cr0 = cursor.u32();
@@ -98,7 +100,8 @@ X86Registers read_cpu(const ByteSource& file, const Header& header, unsigned cpu
     registers.idt = cursor.u64();
     cursor.skip(header.gap);
     // struct pt_regs (arch/x86/include/asm/ptrace.h)
-    for (const int i : {15, 14, 13, 12, R::rbp, R::rbx, 11, 10, 9, 8, R::rax, R::rcx, R::rdx, R::rsi, R::rdi}) registers.general[i] = cursor.u64();
+    for (const int i : {15, 14, 13, 12, R::rbp, R::rbx, 11, 10, 9, 8, R::rax, R::rcx, R::rdx, R::rsi, R::rdi})
+        registers.general[i] = cursor.u64();
     cursor.skip(8); // orig_rax
     registers.rip = cursor.u64();
     registers.segments[R::cs] = cursor.u64();
@@ -121,7 +124,8 @@ void add_notes(const ByteSource& file, const Header& header, MappedParts& parts)
 std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files) {
     const auto& file = files.front();
     if (files.size() > 1)
-        throw FileError(fmt::format("{}: a VMware guest dump is one file and its .vmem; {} is another dump", file->path(), files[1]->path()));
+        throw FileError(
+            fmt::format("{}: a VMware guest dump is one file and its .vmem; {} is another dump", file->path(), files[1]->path()));
     const auto header = parse(file->read(FileOffset(0), std::min<uint64_t>(file->size(), 4096)));
     if (!header) throw FileError(fmt::format("{}: changed while it was opened", file->path()));
     MappedParts parts;
@@ -130,7 +134,8 @@ std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files)
     parts.offsets_are_of_the_file = false;
     const uint64_t needed = header->cpus_at + header->cpus * header->cpu_bytes();
     if (file->size() < needed)
-        parts.warnings.push_back(fmt::format("{}: truncated: needs {} bytes, has {}; the registers of the CPUs are not read", file->path(), needed, file->size()));
+        parts.warnings.push_back(fmt::format("{}: truncated: needs {} bytes, has {}; the registers of the CPUs are not read",
+                                             file->path(), needed, file->size()));
     else add_notes(*file, *header, parts);
     parts.bytes = open_vmem(file->path());
     parts.extents = memory_of(*header);

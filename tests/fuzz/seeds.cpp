@@ -13,11 +13,10 @@ int main(int argc, char** argv) {
         return 2;
     }
     // By the first word of a sample's name: the driver that reads it.
-    const std::map<std::string, std::string> drivers{{"kdump", "kdump"},   {"diskdump", "diskdump"}, {"flattened", "flattened"},
-                                                     {"ELF", "elf"},       {"LKCD", "lkcd"},         {"s390", "s390"},
-                                                     {"VMDUMP", "vmdump"}, {"sadump", "sadump"},     {"Xen", "xen_core"},
-                                                     {"LiME", "lime"},       {"AVML", "avml"},         {"QEMU", "qemu_stream"},
-                                                     {"libvirt", "libvirt"}, {"VMware", "vmware"}};
+    const std::map<std::string, std::string> drivers{
+        {"kdump", "kdump"}, {"diskdump", "diskdump"}, {"flattened", "flattened"}, {"ELF", "elf"},      {"LKCD", "lkcd"},
+        {"s390", "s390"},   {"VMDUMP", "vmdump"},     {"sadump", "sadump"},       {"Xen", "xen_core"}, {"LiME", "lime"},
+        {"AVML", "avml"},   {"QEMU", "qemu_stream"},  {"libvirt", "libvirt"},     {"VMware", "vmware"}};
     for (const auto& sample : kcrash::fixtures::samples_of_every_format()) {
         const std::string word = sample.name.substr(0, sample.name.find_first_of(", "));
         const auto folder = std::filesystem::path(argv[1]) / drivers.at(word);

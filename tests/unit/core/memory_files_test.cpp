@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Raw memory, LiME, AVML, VMware, QEMU's stream and libvirt's save file: each opens, and each is refused when it is broken.
-#include "tests/fixtures/memory_files.hpp"
 #include "core/dump/machines.hpp"
 #include "core/dump/qemu_machines.hpp"
 #include "core/dump/raw.hpp"
+#include "tests/fixtures/memory_files.hpp"
 #include "tests/fixtures/open_fixture.hpp"
 #include <doctest/doctest.h>
 #include <elf.h>
@@ -18,7 +18,8 @@ using namespace kcrash::fixtures;
 namespace {
 
 FixtureMemory some_memory() {
-    FixtureMemory memory = parse_memory("0-3f number\n 40 zero\n 41 fill a5\n 42-60 noise\n 80-9f number\n a0 zero\n a1-a3 number");
+    FixtureMemory memory =
+        parse_memory("0-3f number\n 40 zero\n 41 fill a5\n 42-60 noise\n 80-9f number\n a0 zero\n a1-a3 number");
     memory.pages[0x90].bytes = note_page();
     return memory;
 }
@@ -27,7 +28,8 @@ bool has_all(const Dump& dump, const FixtureMemory& memory) {
     std::vector<std::byte> page(4096);
     for (const auto& [frame, expected] : memory.pages)
         if (dump.try_read_page(PageFrame(frame), page) != Fault::none || page != expected.bytes) return false;
-    return dump.try_read_page(PageFrame(0x70), page) == Fault::not_in_dump && dump.try_read_page(PageFrame(memory.end()), page) == Fault::not_in_dump;
+    return dump.try_read_page(PageFrame(0x70), page) == Fault::not_in_dump &&
+           dump.try_read_page(PageFrame(memory.end()), page) == Fault::not_in_dump;
 }
 
 void check_dump(const Dump& dump, std::string_view format) {
@@ -45,18 +47,24 @@ void check_dump(const Dump& dump, std::string_view format) {
 
 // A folder with a VMware file and what belongs beside it.
 struct Folder {
-    Folder() { path = std::filesystem::temp_directory_path() / fmt::format("kcrash-vmware-{}", std::random_device()()); std::filesystem::create_directory(path); }
+    Folder() {
+        path = std::filesystem::temp_directory_path() / fmt::format("kcrash-vmware-{}", std::random_device()());
+        std::filesystem::create_directory(path);
+    }
     ~Folder() { std::filesystem::remove_all(path); }
     std::string add(const std::string& name, std::span<const std::byte> bytes) const {
         const std::string file = path / name;
-        std::ofstream(file, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+        std::ofstream(file, std::ios::binary)
+            .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
         return file;
     }
     std::filesystem::path path;
 };
 
 // The registers of a note, by their place in it.
-uint64_t note_register(const Note& note, size_t n) { return load<uint64_t>(note.description.data() + 112 + 8 * n, ByteOrder::little); }
+uint64_t note_register(const Note& note, size_t n) {
+    return load<uint64_t>(note.description.data() + 112 + 8 * n, ByteOrder::little);
+}
 
 } // namespace
 
@@ -72,7 +80,8 @@ TEST_CASE("lime: a damaged header ends the walk and is told; the ranges before i
     const size_t second = 32 + 0x61 * 4096;
     bytes[second] = std::byte{0};
     const OpenFixture fixture(bytes);
-    CHECK(warning_of(fixture, 0) == fmt::format("FILE: damaged LiME header at offset 0x{:x}: no magic number; what follows it is not read", second));
+    CHECK(warning_of(fixture, 0) ==
+          fmt::format("FILE: damaged LiME header at offset 0x{:x}: no magic number; what follows it is not read", second));
     CHECK(fixture.info().truncated);
     CHECK(fixture.has_number(0x3f));
     CHECK(fixture.fault(0x80) == Fault::not_in_dump);
@@ -143,6 +152,7 @@ TEST_CASE("avml: versions, wrong lengths and cut streams") {
 TEST_CASE("qemu stream: pages of the last round are read, video memory is not") {
     StreamOptions options;
     options.again = {0, 0x41, 0x80};
+    options.cpus = {std::string(488, '\0')};
     const OpenFixture fixture(write_qemu_stream(some_memory(), options));
     check_dump(*fixture.dump, "QEMU migration stream");
     CHECK(fixture.info().machine == "pc-q35-7.2");
@@ -197,12 +207,13 @@ TEST_CASE("qemu stream: what cannot be read is refused by name") {
     CHECK(with(7, 2) == "FILE: a QEMU stream of version 2; kcrash reads version 3");
     CHECK(with(ram, 9) == "FILE: damaged stream at offset 0x18: section type 0x9");
     CHECK(with(ram + 6, 'x') == "FILE: damaged stream at offset 0x28: section \"xam\" before the memory");
-    CHECK(with(words + 7, 0x40) == "FILE: damaged stream at offset 0x30: pages are differences (xbzrle): write it again without that capability");
+    CHECK(with(words + 7, 0x40) ==
+          "FILE: damaged stream at offset 0x30: pages are differences (xbzrle): write it again without that capability");
     CHECK(with(words + 7, 0x80) == "FILE: damaged stream at offset 0x30: flags 0x80");
     StreamOptions unknown;
     unknown.machine = "raspi3b";
-    CHECK(open_error(write_qemu_stream(some_memory(), unknown)).starts_with(
-        "FILE: where the memory of machine type \"raspi3b\" lies is not known; take the dump with "));
+    CHECK(open_error(write_qemu_stream(some_memory(), unknown))
+              .starts_with("FILE: where the memory of machine type \"raspi3b\" lies is not known; take the dump with "));
     StreamOptions small;
     small.memory = 0x10 * 4096;
     CHECK(open_error(write_qemu_stream(some_memory(), small)).ends_with("a page at 0x10000, outside of its block"));
@@ -245,11 +256,13 @@ TEST_CASE("qemu machines: memory is split at the hole below 4 GiB as QEMU splits
 }
 
 TEST_CASE("libvirt: the stream behind the header and the XML is read") {
-    const auto stream = write_qemu_stream(some_memory());
+    StreamOptions options;
+    options.cpus = {std::string(488, '\0')};
+    const auto stream = write_qemu_stream(some_memory(), options);
     const OpenFixture fixture(write_libvirt(stream));
     check_dump(*fixture.dump, "libvirt save file");
-    CHECK(open_error(write_libvirt(stream, 1)) ==
-          "FILE: a libvirt save file whose stream is written with gzip; set save_image_format = \"raw\" in qemu.conf and save again");
+    CHECK(open_error(write_libvirt(stream, 1)) == "FILE: a libvirt save file whose stream is written with gzip; set "
+                                                  "save_image_format = \"raw\" in qemu.conf and save again");
     CHECK(open_error(write_libvirt(stream, 99)).find("written with method 99;") != std::string::npos);
     CHECK(open_error(write_libvirt(stream, 0, "LibvirtQemudPart")) == "FILE: a libvirt save file that was not finished");
     auto wrong = write_libvirt(stream);
@@ -334,8 +347,13 @@ TEST_CASE("raw memory: overlaps are told, and impossible places refused") {
     const TemporaryFile file(write_raw(parse_memory("0-f number")));
     const auto dump = open_dump({file.path() + "@0", file.path() + "@8000"});
     CHECK(dump->info().warnings[0] == file.path() + ": two files hold memory at 0x8000; the first that was named is used");
-    CHECK(error_of([&] { open_dump({file.path() + "@ffffffffffffffff"}); }, file.path()) == "FILE: memory of 65536 bytes cannot begin at 0xffffffffffffffff");
-    CHECK(error_of([&] { open_dump({file.path() + "@0", file.path()}); }, file.path()) == "FILE: is not FILE@ADDRESS, as the others of this dump are");
+    CHECK(error_of([&] { open_dump({file.path() + "@ffffffffffffffff"}); }, file.path()) ==
+          "FILE: memory of 65536 bytes cannot begin at 0xffffffffffffffff");
+    CHECK(error_of(
+              [&] {
+                  open_dump({file.path() + "@0", file.path()});
+              },
+              file.path()) == "FILE: is not FILE@ADDRESS, as the others of this dump are");
     CHECK(error_of([] { open_dump({"/nowhere/memory@0"}); }) == "/nowhere/memory: No such file or directory");
 }
 
@@ -345,7 +363,8 @@ TEST_CASE("memory notes: found across windows, at any alignment and in both byte
         size_t offset;
         ByteOrder order;
     };
-    for (const Case& c : {Case{0, 0, ByteOrder::little}, Case{0xff, 4000, ByteOrder::big}, Case{0x100, 4, ByteOrder::little}, Case{0x1ff, 3900, ByteOrder::little}}) {
+    for (const Case& c : {Case{0, 0, ByteOrder::little}, Case{0xff, 4000, ByteOrder::big}, Case{0x100, 4, ByteOrder::little},
+                          Case{0x1ff, 3900, ByteOrder::little}}) {
         FixtureMemory memory = parse_memory("0-20f zero");
         auto bytes = write_raw(memory);
         ByteImage image(c.order);
@@ -367,10 +386,11 @@ TEST_CASE("memory notes: found across windows, at any alignment and in both byte
 
 TEST_CASE("memory files: random damage never crashes or hangs") {
     const FixtureMemory memory = some_memory();
-    const std::vector<std::vector<std::byte>> seeds{write_lime(memory),          write_avml(memory), write_qemu_stream(memory),
+    const std::vector<std::vector<std::byte>> seeds{write_lime(memory), write_avml(memory), write_qemu_stream(memory),
                                                     write_libvirt(write_qemu_stream(memory)), write_vmss(memory, true)};
     std::mt19937 random(2025);
-    const uint64_t interesting[] = {0, 1, 0xff, 0xffff, 0x7fffffff, 0xffffffff, UINT64_MAX, uint64_t{1} << 63, uint64_t{1} << 32, 4096, 4095};
+    const uint64_t interesting[] = {
+        0, 1, 0xff, 0xffff, 0x7fffffff, 0xffffffff, UINT64_MAX, uint64_t{1} << 63, uint64_t{1} << 32, 4096, 4095};
     for (int turn = 0; turn < 1500; ++turn) {
         auto bytes = seeds[static_cast<size_t>(turn) % seeds.size()];
         for (unsigned i = 0; i < 1 + random() % 4; ++i) {
