@@ -28,10 +28,10 @@ ORDER = ("r15", "r14", "r13", "r12", "bp", "bx", "r11", "r10", "r9", "r8", "ax",
 
 
 # gdb 13 takes an entry value in an inlined function for that of another register: the function called next got the very
-# completion that we name.
-GDB_ERRS = {("wait_for_common", "x")}
+# completion that we name. On Debian's 7.3 it gives the limit of a read in place of its length, which /proc/PID/syscall tells.
+GDB_ERRS = {("wait_for_common", "x"), ("new_sync_read", "len")}
 # Between the caller and this function lies another one that left by a jump. gdb finds it by the calls of the caller's code.
-BY_JUMP = {("schedule_hrtimeout_range_clock", "mode"), ("schedule_hrtimeout_range_clock", "clock_id")}
+BY_JUMP = {("schedule_hrtimeout_range_clock", "mode"), ("schedule_hrtimeout_range_clock", "clock_id"), ("schedule_timeout", "timeout")}
 
 
 def number(value):
@@ -69,8 +69,9 @@ def threads_of(options, sample, home, folder):
     lines = [f"struct -x task_struct.thread.sp,stack {task[2:]}" for task in tasks]
     places = {}
     for task, document in zip(tasks, run(options, sample, home, lines)):
-        values = {item["name"]: number(item["value"]) for item in document["items"][0]["items"]}
-        places[task] = values["thread.sp"], values["stack"]
+        values = {item["name"]: item["value"] for item in document["items"][0]["items"]}
+        if not any(isinstance(value, dict) and "missing" in value for value in values.values()):
+            places[task] = number(values["thread.sp"]), number(values["stack"])
     run(options, sample, home, [f"rd -r {folder}/{task} {stack:x} {STACK}" for task, (_, stack) in places.items()])
     active = {item["task"] for item in run(options, sample, home, ["foreach active set"])[0]["items"] if "task" in item}
     note = registers_of(tool.run(options.kcrash, sample.arguments() + ["-s"], home, "help -r\n").stdout)
