@@ -1,5 +1,7 @@
 // crowd: the processes of the sample guest, one per way of waiting, running or being odd.
 //
+//     crowd [spinning]     all of them, or only the two that spin
+//
 // Each role is a child of its own, named after what it waits in. It writes what a debugger should find in it
 // to /run/truth/crowd ("role pid=N key=value..."), then waits for ever. The parent makes /run/crowd.ready when
 // all have settled. The spinners start when record sends SIGUSR1, so that they do not slow the guest's start.
@@ -55,15 +57,22 @@ pid_t spawn(const struct role *role)
     return pid;
 }
 
-int main(void)
+static void spawn_all(const struct role *roles)
 {
-    for (const struct role *role = waiting_roles; role->name; role++)
-        spawn(role);
-    for (const struct role *role = memory_roles; role->name; role++)
-        spawn(role);
-    for (const struct role *role = odd_roles; role->name; role++)
-        spawn(role);
-    sleep(4);
+    for (; roles->name; roles++)
+        spawn(roles);
+}
+
+int main(int count, char **args)
+{
+    const int few = count > 1 && !strcmp(args[1], "spinning");
+    if (!few) {
+        spawn_all(waiting_roles);
+        spawn_all(memory_roles);
+        spawn_all(odd_roles);
+    }
+    spawn_all(spinning_roles);
+    sleep(few ? 1 : 4);
     close(open("/run/crowd.ready", O_WRONLY | O_CREAT, 0644));
     wait_for_ever();
 }

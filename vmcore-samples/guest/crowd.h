@@ -12,6 +12,7 @@ struct role {
 extern const struct role waiting_roles[];
 extern const struct role memory_roles[];
 extern const struct role odd_roles[];
+extern const struct role spinning_roles[];
 
 _Noreturn void fail(const char *what);
 _Noreturn void wait_for_ever(void);

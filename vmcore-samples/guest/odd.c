@@ -1,4 +1,4 @@
-// The roles that are odd: states, schedulers, limits, names and namespaces, and the two that spin.
+// The roles that are odd: states, schedulers, limits, names and namespaces; and the two that spin.
 #define _GNU_SOURCE
 #include "crowd.h"
 
@@ -208,5 +208,9 @@ const struct role odd_roles[] = {
     {"round_robin", round_robin}, {"batch", batch},               {"idle_class", idle_class}, {"deadline", deadline},
     {"niced", niced},           {"favoured", favoured},           {"limits", limits},       {"escape", escape},
     {"other_user", other_user}, {"many_files", many_files},       {"namespaces", namespaces},
-    {"frozen_write", frozen_write}, {"spin_user", spin_user},     {"spin_kernel", spin_kernel}, {NULL, NULL},
+    {"frozen_write", frozen_write}, {NULL, NULL},
+};
+
+const struct role spinning_roles[] = {
+    {"spin_user", spin_user}, {"spin_kernel", spin_kernel}, {NULL, NULL},
 };

@@ -1,6 +1,6 @@
 // record: writes down what the guest says of itself, then lets it die.
 //
-//     record DEVICE sysrq|irq|nmi|break
+//     record DEVICE sysrq|irq|nmi|break|kdump_nmi|WAY      WAY is one of those of dying/dying.c
 //
 // The truth goes to DEVICE (a raw disk) as a ustar archive, written around the page cache so that writing moves as
 // little as it can. Order matters: what stands still comes first (kallsyms, modules, sysctls), with a first copy of
@@ -230,11 +230,31 @@ static void what_moves(void)
     copy_list("", moving);
 }
 
-// sysrq: here and now. Else the host sends an interrupt: stay in the kernel until it comes.
+// A way of the module's: its write does not return, or kills another task while this one waits.
+static void die_in_module(const char *way)
+{
+    int fd = open("/proc/dying", O_WRONLY);
+    if (fd < 0 || write(fd, way, strlen(way)) < 0)
+        perror("/proc/dying");
+    close(fd);
+}
+
+static int is_host_to_kill(const char *how)
+{
+    static const char *const ways[] = {"irq", "nmi", "break", "kdump_nmi", NULL};
+    for (const char *const *way = ways; *way; way++)
+        if (!strcmp(how, *way))
+            return 1;
+    return 0;
+}
+
+// The host may have to send an interrupt: stay in the kernel until it comes. Else here and now.
 _Noreturn static void die(const char *how)
 {
     if (!strcmp(how, "sysrq"))
         sysrq('c');
+    if (!is_host_to_kill(how))
+        die_in_module(how);
     static char block[1 << 20];
     int console = open("/dev/second", O_WRONLY), zero = open("/dev/zero", O_RDONLY);
     if (write(console, "ready to die\n", 13) != 13)
@@ -247,7 +267,7 @@ _Noreturn static void die(const char *how)
 int main(int count, char **args)
 {
     if (count != 3) {
-        fprintf(stderr, "usage: record DEVICE sysrq|irq|nmi|break\n");
+        fprintf(stderr, "usage: record DEVICE WAY\n");
         return 2;
     }
     cpu_set_t first;

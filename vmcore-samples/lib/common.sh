@@ -17,7 +17,7 @@ sample_folder() {
 sample_key() {
     local name=$1 version
     version=$(package_version || true)
-    echo "$(cd "$here" && cat make "recipes/$name" lib/* guest/* | sha256sum | cut -c1-32) ${version:-unknown}"
+    echo "$(cd "$here" && find make "recipes/$name" lib guest -type f | sort | xargs cat | sha256sum | cut -c1-32) ${version:-unknown}"
 }
 
 # Without package lists the version is unknown: then a sample of the same recipe is good whatever its version.

@@ -1,14 +1,30 @@
-# The deaths: by a process into the crash kernel, in an interrupt into the crash kernel, from outside without one.
+# The deaths: by a process into the crash kernel, in an interrupt and in several other ways into it, from outside without one.
 
 # die_of_sysrq: kdump/, every encoding.
 die_of_sysrq() {
     die_into_crash_kernel kdump "$cpu_of_process" sysrq "$kdump_append" "${encodings[@]}"
 }
 
+# die_traced: traced/, one dump of a guest in which the function graph tracer and return probes are on.
+die_traced() {
+    die_into_crash_kernel traced "$cpu_of_process" traced "" "${encodings[0]}"
+}
+
 # die_in_interrupt: irq/, one dump. A break on the serial line and the letter c: the kernel panics in the interrupt
 # that reads the letter, on CPU 2, over spin_kernel.
 die_in_interrupt() {
     die_into_crash_kernel irq "$cpu_of_others" irq "" "${encodings[0]}"
+}
+
+# die_in_other_ways: a folder for each of the recipe's deaths: one dump and its log. They are ways of guest/dying/dying.c, or
+# kdump_nmi, an NMI from the host that nobody expects. What is said in an NMI and in a double fault is only in the log: the console
+# would have got it later.
+die_in_other_ways() {
+    local way version
+    read -r _ version _ <<< "${encodings[0]}"
+    for way in "${deaths[@]}"; do
+        die_into_crash_kernel "$way" "$cpu_of_process" "$way" "pti=on" "vmcore ${encodings[0]#* }" "vmcore-dmesg.txt $version --dump-dmesg"
+    done
 }
 
 # die_into_crash_kernel FOLDER CPU WAY COMMAND-LINE ENCODING...
@@ -20,13 +36,22 @@ die_into_crash_kernel() {
         say "$folder: the $attempt boot"
         make_disks "$disks" "$@"
         start_qemu "$disks" "$cpu" "$way" "crashkernel=$crash_memory $append"
-        [ "$way" = sysrq ] || send_break "$disks"
+        send_death "$way" "$disks"
         end_of_qemu
         ! grep -aq 'capture: done' "$disks/second.txt" || break
     done
     grep -aq 'capture: done' "$disks/second.txt" || die "no dump was written; see $disks/console.txt and second.txt"
     take_dumps "$disks" "$tmp/$folder"
     take_truth "$disks" "$tmp/$folder"
+}
+
+# What the host does for this way of dying, when the guest is ready; for most nothing.
+send_death() {
+    local way=$1 disks=$2
+    case $way in
+    irq) send_break "$disks" ;;
+    kdump_nmi) ! wait_for "$disks/second.txt" 'ready to die' 600 || qmp '{"execute":"inject-nmi"}' ;;
+    esac
 }
 
 send_break() {

@@ -16,6 +16,21 @@ find_programs() {
     unpack_programs "$programs_folder" $(with_libraries busybox-static kexec-tools makedumpfile)
 }
 
+# Is there a death that only the module can die?
+needs_module() {
+    local way
+    for way in "${deaths[@]}"; do
+        [ "$way" = kdump_nmi ] || return 0
+    done
+    return 1
+}
+
+# compile_dying HEADERS: the module $work/dying/dying.ko, with debug information, for the kernel whose headers or source these are.
+compile_dying() {
+    cp -r "$here/guest/dying" "$work/dying"
+    make -s -C "$1" M="$work/dying" modules > "$work/dying.log" 2>&1 || die "the module does not compile; see $work/dying.log"
+}
+
 # add_program ROOT PROGRAM: with the libraries it is linked to.
 add_program() {
     local root=$1 program=$programs_folder$2 library libraries place
@@ -44,7 +59,8 @@ add_modules() {
     mkdir -p "$target" "$root/etc"
     cp "$list" "$root/etc/modules"
     while read -r module _; do
-        modprobe -d "$from" -S "$version" --show-depends "$module" 2>/dev/null | awk '$1 == "insmod" {print $2}'
+        modprobe -d "$from" -S "$version" --show-depends "$module" 2>/dev/null | awk '$1 == "insmod" {print $2}' ||
+            die "the kernel has no module $module"
     done < "$list" | sort -u > "$work/module-files"
     while read -r file; do
         plain=${file##*/}
@@ -77,6 +93,7 @@ guest_initramfs() {
     add_program "$root" /sbin/kexec
     printf '%s\n' "${guest_modules[@]}" $(machine_modules) > "$work/guest-modules"
     add_modules "$root" "$1" "$2" "$work/guest-modules"
+    ! needs_module || objcopy --strip-debug "$work/dying/dying.ko" "$root/dying.ko"
     pack "$root" "$work/guest.gz"
 }
 

@@ -6,16 +6,13 @@ small_version() {
 }
 
 build_small() {
-    local version name
+    local version
     build_kernel "$here/$small/kernel.config"
     version=$(ls "$work/image/lib/modules")
     guest_initramfs "$work/image" "$version"
     capture_initramfs "$work/image" "$version"
     die_of_sysrq
-    mkdir -p "$tmp/modules"
-    while read -r name _; do
-        find "$work/image/lib/modules/$version" -name "$name.ko" -exec cp {} "$tmp/modules/" \;
-    done < "$tmp/kdump/truth/modules"
+    keep_built_modules "$version"
 }
 
 # What is committed: packed for size, with the same names in the same places.

@@ -40,3 +40,13 @@ all_wanted() {
         grep -qxF -e "$line" "$2" || die "the kernel's configuration lost $line"
     done < <(grep '^CONFIG' "$1")
 }
+
+# keep_built_modules VERSION: the modules that were loaded, with their debug information.
+keep_built_modules() {
+    local name
+    mkdir -p "$tmp/modules"
+    while read -r name _; do
+        find "$work/image/lib/modules/$1" -name "$name.ko" -exec cp {} "$tmp/modules/" \;
+    done < "$tmp/kdump/truth/modules"
+    ! needs_module || cp "$work/dying/dying.ko" "$tmp/modules/"
+}
