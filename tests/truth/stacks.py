@@ -181,12 +181,14 @@ def check_death(guest, names, log, dead):
         return
     guest.check("who died", death.pid, dead.pid)
     # panic itself called the printing of the trace from one place, and the crash kernel from another.
-    panic = next((i for i, f in enumerate(trace) if f.name.startswith("panic+")), None)
+    # nmi_panic of 7.3 goes to vpanic directly.
+    name = next((name for name in ("panic", "vpanic") if any(f.name.startswith(name + "+") for f in trace)), "")
+    panic = next((i for i, f in enumerate(trace) if name and f.name.startswith(name + "+")), None)
     if panic is None:
         at = next((i for i, f in enumerate(dead.frames) if f[2] and f[1] in trace[0].places), None)
         first = 0
     else:
-        at = next((i + 1 for i, f in enumerate(dead.frames) if f[0] == "panic"), None)
+        at = next((i + 1 for i, f in enumerate(dead.frames) if f[0] == name), None)
         first = panic + 1
     guest.check(f"the death of {dead.pid}: its first function", trace[first].name, trace[first].name if at is not None else [f[0] for f in dead.frames])
     if at is None:
