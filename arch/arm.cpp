@@ -165,6 +165,14 @@ constexpr const char* register_lines[] = {
     "    r3 : {R3:08x}  r2 : {R2:08x}  r1 : {R1:08x}  r0 : {R0:08x}",
 };
 
+// bl: condition always, and the distance in words from two instructions on.
+std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t return_address) {
+    if (code.size() < 4) return std::nullopt;
+    const auto word = load<uint32_t>(code.data(), ByteOrder::little);
+    if (word >> 24 != 0xeb) return std::nullopt;
+    return (return_address + 4 + static_cast<uint64_t>(sign_extend(word & 0xffffff, 24)) * 4) & 0xffffffff;
+}
+
 // A mode that exists (user, or one of the kernel's), addresses of that half, and none of the bits that are always zero.
 bool plausible(const Registers& registers) {
     const uint64_t psr = registers.get(cpsr).value_or(0), at = registers.get(pc).value_or(0), stack = registers.get(sp).value_or(0);
@@ -190,19 +198,25 @@ const Architecture arch_arm = {
     .pc = pc,
     .sp = sp,
     .fp = fp,
+    .lr = lr,
+    .syscall = orig_r0,
     .callee_saved = callee_saved,
     .prstatus = prstatus,
     .prstatus_size = 148,
     .pt_regs = pt_regs,
     .pt_regs_size = 72,
     .register_lines = register_lines,
+    .kernel_register_lines = register_lines,
     .plausible = plausible,
+    .call_size = 4,
+    .call_target = call_target,
     .moved_from = 0x40000000,
     .canonical = canonical,
     .kernel_address = kernel_address,
     .user_mode = user_mode,
     .kernel_translator = kernel_translator,
     .user_translator = user_translator,
+    .walk_lines = {.kernel_top = "PAGE DIRECTORY: {address}", .user_top = "PAGE DIRECTORY: {address}", .kernel_first = nullptr, .virtual_addresses = false},
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
 };

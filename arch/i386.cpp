@@ -144,11 +144,26 @@ constexpr SavedRegister pt_regs[] = {
 };
 
 constexpr const char* register_lines[] = {
-    "    EAX: {EAX:08x}  EBX: {EBX:08x}  ECX: {ECX:08x}  EDX: {EDX:08x}",
+    "    EAX: {EAX:08x}  EBX: {EBX:08x}  ECX: {ECX:08x}  EDX: {EDX:08x} ",
     "    DS:  {DS:04x}      ESI: {ESI:08x}  ES:  {ES:04x}      EDI: {EDI:08x}",
     "    SS:  {SS:04x}      ESP: {ESP:08x}  EBP: {EBP:08x}  GS:  {GS:04x}",
-    "    CS:  {CS:04x}      EIP: {EIP:08x}  ERR: {ORIG_EAX:08x}  EFLAGS: {EFLAGS:08x}",
+    "    CS:  {CS:04x}      EIP: {EIP:08x}  ERR: {ORIG_EAX:08x}  EFLAGS: {EFLAGS:08x} ",
+    "|    CS:  {CS:04x}      EIP: {EIP:08x}  EFLAGS: {EFLAGS:08x} ",
 };
+constexpr const char* kernel_register_lines[] = {
+    "    [exception EIP: {exception}+{offset}]",
+    "|    [exception EIP: unknown or invalid address]",
+    "    EAX: {EAX:08x}  EBX: {EBX:08x}  ECX: {ECX:08x}  EDX: {EDX:08x}  EBP: {EBP:08x} ",
+    "    DS:  {DS:04x}      ESI: {ESI:08x}  ES:  {ES:04x}      EDI: {EDI:08x}  GS:  {GS:04x}",
+    "    CS:  {CS:04x}      EIP: {EIP:08x}  ERR: {ORIG_EAX:08x}  EFLAGS: {EFLAGS:08x} ",
+    "|    CS:  {CS:04x}      EIP: {EIP:08x}  EFLAGS: {EFLAGS:08x} ",
+};
+
+// e8 and the distance from the next instruction.
+std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t return_address) {
+    if (code.size() < 5 || code[0] != std::byte{0xe8}) return std::nullopt;
+    return (return_address + load<uint32_t>(code.data() + 1, ByteOrder::little)) & 0xffffffff;
+}
 
 // Selectors of the kernel (0x60, 0x68) or of a user (0x73, 0x7b), flags in which bit 1 is set, bits 3, 5, 15 and those above 21
 // are not. See arch/x86/include/asm/segment.h.
@@ -172,19 +187,24 @@ const Architecture arch_i386 = {
     .pc = eip,
     .sp = esp,
     .fp = ebp,
+    .syscall = orig_eax,
     .callee_saved = callee_saved,
     .prstatus = prstatus,
     .prstatus_size = 144,
     .pt_regs = pt_regs,
     .pt_regs_size = 68,
     .register_lines = register_lines,
+    .kernel_register_lines = kernel_register_lines,
     .plausible = plausible,
+    .call_size = 5,
+    .call_target = call_target,
     .moved_from = 0x40000000,
     .canonical = canonical,
     .kernel_address = kernel_address,
     .user_mode = user_mode,
     .kernel_translator = kernel_translator,
     .user_translator = user_translator,
+    .walk_lines = {.kernel_top = "PAGE DIRECTORY: {address}", .user_top = "PAGE DIRECTORY: {address}", .kernel_first = nullptr, .virtual_addresses = false},
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
 };

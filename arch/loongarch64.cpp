@@ -166,6 +166,17 @@ constexpr const char* register_lines[] = {
     " ecfg     : {ECFG:016x}", " estat    : {ESTAT:016x}",
 };
 
+// bl: the low 16 bits of the distance in words are above the high 10.
+std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t return_address) {
+    if (code.size() < 4) return std::nullopt;
+    const auto word = load<uint32_t>(code.data(), ByteOrder::little);
+    if (word >> 26 != 0x15) return std::nullopt;
+    const uint64_t distance = (word >> 10 & 0xffff) | uint64_t{word & 0x3ff} << 16;
+    return return_address - 4 + static_cast<uint64_t>(sign_extend(distance, 26)) * 4;
+}
+
+std::optional<uint64_t> direct_map(const KernelFacts&) { return 0x9000000000000000; }
+
 // PRMD has three bits, CRMD ten; and the addresses are of the half that PRMD names.
 bool plausible(const Registers& registers) {
     const uint64_t before = registers.get(prmd).value_or(~uint64_t{0}), mode = registers.get(crmd).value_or(~uint64_t{0});
@@ -186,18 +197,24 @@ const Architecture arch_loongarch64 = {
     .pc = pc,
     .sp = sp,
     .fp = fp,
+    .lr = ra,
     .callee_saved = callee_saved,
     .prstatus = prstatus,
     .prstatus_size = 480,
     .pt_regs = pt_regs,
     .pt_regs_size = 320,
     .register_lines = register_lines,
+    .kernel_register_lines = register_lines,
     .plausible = plausible,
+    .call_size = 4,
+    .call_target = call_target,
     .canonical = canonical,
     .kernel_address = kernel_address,
     .user_mode = user_mode,
     .kernel_translator = kernel_translator,
     .user_translator = user_translator,
+    .walk_lines = {.kernel_top = nullptr, .user_top = nullptr, .kernel_first = nullptr, .virtual_addresses = false},
+    .direct_map = direct_map,
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
 };

@@ -95,6 +95,12 @@ std::optional<uint64_t> direct_map(const KernelFacts& facts) {
     return offset && base ? std::optional(*offset - *base) : std::nullopt;
 }
 
+// The struct pages begin with that of the begin of memory: vmemmap of asm/pgtable.h.
+std::optional<uint64_t> vmemmap_frame(const KernelFacts& facts) {
+    const auto base = facts.number("phys_ram_base");
+    return base ? std::optional(*base >> 12) : std::nullopt;
+}
+
 // The tables; and where a table itself is not in the dump, what it would have said of the image and the direct map. The kernel takes
 // the memory of these tables before there is an allocator, /proc/iomem calls it reserved, and kexec leaves reserved memory out.
 class KernelTranslator final : public Translator {
@@ -213,6 +219,27 @@ constexpr const char* register_lines[] = {
     "     t5: {T5:016x}   t6: {T6:016x}", " status: {STATUS:016x}  badaddr: {BADADDR:016x}",
     "  cause: {CAUSE:016x}  orig_a0: {ORIG_A0:016x}",
 };
+constexpr const char* kernel_register_lines[] = {
+    "    [exception EPC: {exception}+{offset}]",
+    "|    [exception EPC: unknown or invalid address]",
+    "    epc: {PC:016x}   ra: {RA:016x}   sp: {SP:016x}", "     gp: {GP:016x}   tp: {TP:016x}   t0: {T0:016x}",
+    "     t1: {T1:016x}   t2: {T2:016x}   s0: {S0:016x}", "     s1: {S1:016x}   a0: {A0:016x}   a1: {A1:016x}",
+    "     a2: {A2:016x}   a3: {A3:016x}   a4: {A4:016x}", "     a5: {A5:016x}   a6: {A6:016x}   a7: {A7:016x}",
+    "     s2: {S2:016x}   s3: {S3:016x}   s4: {S4:016x}", "     s5: {S5:016x}   s6: {S6:016x}   s7: {S7:016x}",
+    "     s8: {S8:016x}   s9: {S9:016x}  s10: {S10:016x}", "    s11: {S11:016x}   t3: {T3:016x}   t4: {T4:016x}",
+    "     t5: {T5:016x}   t6: {T6:016x}", " status: {STATUS:016x}  badaddr: {BADADDR:016x}",
+    "  cause: {CAUSE:016x}  orig_a0: {ORIG_A0:016x}",
+};
+
+// jal ra, distance; and auipc before jalr, of which only the second returns: the two are eight bytes, and compressed calls have two.
+// Only jal names what it calls by itself.
+std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t return_address) {
+    if (code.size() < 4) return std::nullopt;
+    const auto word = load<uint32_t>(code.data() + code.size() - 4, ByteOrder::little);
+    if ((word & 0xfff) != 0x0ef) return std::nullopt;
+    const uint64_t distance = (word >> 31 & 1) << 20 | (word >> 21 & 0x3ff) << 1 | (word >> 20 & 1) << 11 | (word >> 12 & 0xff) << 12;
+    return return_address - 4 + static_cast<uint64_t>(sign_extend(distance, 21));
+}
 
 // sstatus with no bits but those that are defined, an address of the half that SPP names, a stack of the same half, and a cause
 // that is an exception (0-15, 18, 19) or an interrupt (the sign, with 0-15).
@@ -237,18 +264,25 @@ const Architecture arch_riscv64 = {
     .pc = pc,
     .sp = sp,
     .fp = s0,
+    .lr = ra,
     .callee_saved = callee_saved,
     .prstatus = prstatus,
     .prstatus_size = 376,
     .pt_regs = pt_regs,
     .pt_regs_size = 288,
     .register_lines = register_lines,
+    .kernel_register_lines = kernel_register_lines,
     .plausible = plausible,
+    .call_size = 4,
+    .call_target = call_target,
     .canonical = canonical,
     .kernel_address = kernel_address,
     .user_mode = user_mode,
     .kernel_translator = kernel_translator,
     .user_translator = user_translator,
+    .walk_lines = {.kernel_top = nullptr, .user_top = nullptr, .kernel_first = nullptr, .virtual_addresses = false},
+    .direct_map = direct_map,
+    .vmemmap_frame = vmemmap_frame,
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
 };

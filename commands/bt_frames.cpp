@@ -32,7 +32,8 @@ Fields frame_fields(const Frame& frame, const CodePlace& place) {
 
 // Words begin behind the return address into this frame, or where its frame pointer leads.
 uint64_t first_word(const Target& target, const Frame& frame) {
-    return frame.sp + (stack_machine(target.arch()).frame_pointer_shown ? 0 : target.arch().word_size);
+    const StackMachine& machine = stack_machine(target.arch());
+    return frame.sp + (machine.frame_pointer_shown || machine.stack_pointer_shown ? 0 : target.arch().word_size);
 }
 
 // Where the words of this frame end: with the return address of the next frame on the same stack.

@@ -5,10 +5,14 @@
 namespace kcrash {
 
 extern const StackMachine stack_arm64;
+extern const StackMachine stack_i386;
+extern const StackMachine stack_riscv64;
 extern const StackMachine stack_x86_64;
 
 static const StackMachine* const machines[] = {
     &stack_arm64,
+    &stack_i386,
+    &stack_riscv64,
     &stack_x86_64,
 };
 

@@ -71,7 +71,7 @@ private:
         Frame& frame = stack_.frames.emplace_back();
         frame.pc = *registers_.get(arch_.pc);
         frame.is_return_address = is_return_address_;
-        frame.sp = machine_.frame_pointer_shown ? registers_.get(arch_.fp).value_or(slot_) : slot_;
+        frame.sp = machine_.frame_pointer_shown ? registers_.get(arch_.fp).value_or(slot_) : machine_.stack_pointer_shown ? *registers_.get(arch_.sp) : slot_;
         frame.frame_base = *registers_.get(arch_.sp);
         frame.registers = registers_;
         frame.source = source_;
@@ -169,7 +169,8 @@ private:
         }
         const bool call = row.frame == UnwindRow::Frame::call;
         if (range_ && *cfa >= range_->begin && *cfa <= range_->end) {
-            if (call ? *cfa > sp : *cfa >= sp) return cfa;
+            const bool moves = call && is_return_address_; // a function that was interrupted may not have made its frame
+            if (moves ? *cfa > sp : *cfa >= sp) return cfa;
             end(StackEnd::outside, fmt::format("the stack leads back from 0x{:x} to 0x{:x}: it is damaged", sp, *cfa));
             return std::nullopt;
         }
@@ -356,7 +357,7 @@ private:
             frame.hidden = frame.interrupted && !machine_.interrupted_is_a_frame && (i == 0 || stack_.frames[i - 1].leaves_stack.empty());
             if (!frame.hidden) ++level;
             // crash takes the first frame under an interrupt's stack for one that lies where the saved registers do.
-            const bool entered = i > 0 && !machine_.frame_pointer_shown && stack_.frames[i - 1].leaves_stack == stack_separator("IRQ");
+            const bool entered = i > 0 && !machine_.frame_pointer_shown && !machine_.stack_pointer_shown && stack_.frames[i - 1].leaves_stack == stack_separator("IRQ");
             if (entered && frame.exception && frame.exception->address == frame.sp + arch_.word_size) frame.sp = frame.exception->address;
         }
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What all truth scripts share: asking kcrash, reading what the guest recorded, counting.
 
-A truth script is called as NAME.py KCRASH TRUTH VMLINUX DUMP... TRUTH is the folder with one file for each thing that the
+A truth script is called as NAME.py KCRASH TRUTH VMLINUX DUMP... VMLINUX is empty when the dump is opened alone. TRUTH is the folder with one file for each thing that the
 guest recorded before it died. The script prints each difference and ends with the line that ./test.sh counts.
 """
 import json
@@ -14,7 +14,7 @@ class Guest:
     def __init__(self):
         if len(sys.argv) < 5:
             sys.exit(f"usage: {sys.argv[0]} KCRASH TRUTH VMLINUX DUMP...")
-        self.kcrash, self.truth, self.files = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
+        self.kcrash, self.truth, self.files = sys.argv[1], pathlib.Path(sys.argv[2]), [file for file in sys.argv[3:] if file]
         self.name = pathlib.Path(sys.argv[0]).stem
         self.passed = self.failed = self.skipped = 0
 

@@ -81,6 +81,8 @@ def main():
                 print(f"{name}: is not there; make it with vmcore-samples/make {name}")
                 tally.counts[2] += 1
             for dump, vmlinux, files, truth in dumps:
+                if not vmlinux.exists():
+                    vmlinux = ""  # a kernel that is opened by the dump alone
                 for script in SCRIPTS:
                     if args.only and script.stem not in args.only:
                         continue

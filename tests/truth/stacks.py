@@ -17,8 +17,8 @@ import re
 from guest import Guest
 
 STAMP = r"^(?:\[[ 0-9.]+\] ?)?(?:\[ *[TC]\d+\] )?"  # makedumpfile adds the task or CPU that said it
-FRAME = re.compile(STAMP + r" *(\? )?([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[([\w-]+)[^\]]*\])?$")
-RIP = re.compile(STAMP + r" *RIP: ([0-9a-f]{4}):(?:([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?|0x([0-9a-f]+)|(Unable.*))$")
+FRAME = re.compile(STAMP + r" *(?:\[<[0-9a-f]+>\] )?(\? )?([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[([\w-]+)[^\]]*\])?$")
+RIP = re.compile(STAMP + r" *(?:RIP: ([0-9a-f]{4}):|EIP: )(?:([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?|0x([0-9a-f]+)|(Unable.*))$")
 PC = re.compile(STAMP + r" *pc : ([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?$")  # arm64
 TRACE = "Call [Tt]race:"  # x86 and arm64
 TASK = re.compile(STAMP + r"task:(.{1,15}) +state:(\S) +stack:-?\d+ +pid: *(\d+) ")
@@ -30,7 +30,7 @@ class Names:
     def __init__(self, text):
         self.addresses = {}
         for line in text.splitlines():
-            address, _, name = line.split(None, 3)[:3]
+            address, _, name = (line.split(None, 3) + [""])[:3]
             self.addresses.setdefault(name, set()).add(int(address, 16))
         self.has_orc = "__start_orc_unwind" in self.addresses
         self.sched = (min(self.addresses.get("__sched_text_start", {0})), min(self.addresses.get("__sched_text_end", {0})))
@@ -56,7 +56,7 @@ def parse_line(names, line):
     if frame := FRAME.match(line):
         return Frame(f"{frame[2]}+{int(frame[3], 16)}", names.places(frame[2], int(frame[3], 16)), guess=bool(frame[1]))
     if rip := RIP.match(line):
-        user = int(rip[1], 16) & 3 == 3
+        user = int(rip[1], 16) & 3 == 3 if rip[1] else bool(rip[4])
         if rip[2]:
             return Frame(f"RIP {rip[2]}+{int(rip[3], 16)}", names.places(rip[2], int(rip[3], 16)), True, user)
         if rip[4]:
@@ -84,11 +84,12 @@ def parse_trace(names, lines, guesses=False):
 def registers_below(lines):
     """The registers that the kernel prints below a line of RIP, by the names that bt has for them."""
     found = {}
+    long = any("RSP:" in line or "RIP:" in line for line in lines)  # 64 bits: the same word is of RFLAGS
     for line in lines:
         for number, value in re.findall(r"\bx(\d+) ?: ([0-9a-f]{16})\b", line):
             found.setdefault(f"X{number}", int(value, 16))
         for name, value in re.findall(r"\b(ORIG_RAX|EFLAGS|R[A-Z0-9]{1,2}): (?:[0-9a-f]{4}:)?([0-9a-f]{8,16})\b", line):
-            found.setdefault({"EFLAGS": "RFLAGS", "R08": "R8", "R09": "R9"}.get(name, name), int(value, 16))
+            found.setdefault({"EFLAGS": "RFLAGS" if long else "EFLAGS", "R08": "R8", "R09": "R9"}.get(name, name), int(value, 16))
     return found
 
 
@@ -143,7 +144,7 @@ class Stack:
             if item["kind"] == "frame":
                 self.frames.append((item["function"], int(item["ip"], 16), item["interrupted"]))
             elif item["kind"] == "registers" and item["user_mode"]:
-                self.frames.append(("user", int(item.get("RIP") or item["PC"], 16), True))
+                self.frames.append(("user", int(item.get("RIP") or item.get("EIP") or item["PC"], 16), True))
             elif item["kind"] == "end":
                 self.end = item["reason"]
 
@@ -233,7 +234,7 @@ def check_sleepers(guest, names, stacks, traces):
 
 
 def text_beside(guest, name):
-    file = pathlib.Path(guest.files[1]).parent / name
+    file = pathlib.Path(guest.files[-1]).parent / name
     return file.read_text(errors="replace") if file.exists() else ""
 
 
@@ -241,7 +242,7 @@ def main():
     guest = Guest()
     names = Names(guest.text("kallsyms"))
     console = text_beside(guest, "console.txt")
-    guest.shows_user = " RIP: " in console  # arm64 ends its traces at the entry from user mode
+    guest.shows_user = " RIP: " in console or " EIP: " in console  # arm64 and riscv64 end their traces at the entry from user mode
     everyone, dead = guest.ask(["foreach bt", "bt -p"])
     all_stacks = [Stack(item) for item in everyone["items"] if item["kind"] == "task"]
     for stack in all_stacks:

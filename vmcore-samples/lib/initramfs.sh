@@ -34,6 +34,7 @@ compile_dying() {
 # add_program ROOT PROGRAM: with the libraries it is linked to.
 add_program() {
     local root=$1 program=$programs_folder$2 library libraries place
+    [ -e "$program" ] || program=$programs_folder/usr$2 # newer suites have everything under /usr
     mkdir -p "$root/bin"
     cp -L "$program" "$root/bin/"
     libraries=$(needed_libraries "$programs_folder" "$program")
@@ -50,7 +51,7 @@ add_loader() {
     local root=$1 loader
     loader=$(readelf -lW "$2" | sed -n 's/.*interpreter: \(.*\)]$/\1/p')
     mkdir -p "$root${loader%/*}"
-    [ -e "$root$loader" ] || cp -L "$programs_folder$loader" "$root$loader"
+    [ -e "$root$loader" ] || cp -L "$programs_folder$loader" "$root$loader" 2>/dev/null || cp -L "$programs_folder/usr$loader" "$root$loader"
 }
 
 # add_modules ROOT FROM VERSION LIST: the modules that the LIST file names, and those they need, unpacked, for modprobe.

@@ -55,6 +55,34 @@ machine_arm64() {
     triplet=aarch64-linux-gnu
 }
 
+# The old MP table, as on amd64. The kernel is for the i686, and so is the compiler named.
+machine_i386() {
+    machine_packages="qemu-system-x86 seabios ipxe-qemu"
+    qemu_program=qemu-system-i386
+    machine_options=(-smp 4,sockets=4 -device vmcoreinfo)
+    cpu_of_process=max
+    cpu_of_others=max
+    console=ttyS0
+    virtio_port=
+    second_port=ttyS1
+    outside_death=nmi
+    compiler_prefix=i686-linux-gnu-
+    kernel_arch=i386 kernel_image=bzImage kernel_boot=arch/x86/boot/bzImage
+    triplet=i686-linux-gnu
+}
+
+machine_riscv64() {
+    machine_packages="qemu-system-misc opensbi"
+    qemu_program=qemu-system-riscv64
+    machine_options=(-M virt -smp 4)
+    cpu_of_process=rv64
+    cpu_of_others=rv64
+    console=ttyS0
+    compiler_prefix=riscv64-linux-gnu-
+    kernel_arch=riscv kernel_image=Image kernel_boot=arch/riscv/boot/Image
+    triplet=riscv64-linux-gnu
+}
+
 # The second serial port of the guest, written to FILE on the host.
 second_port_options() {
     if [ -n "$virtio_port" ]; then

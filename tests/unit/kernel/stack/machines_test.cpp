@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Stacks of riscv64 and i386, written as words: frame records, entry code, interrupt stacks, functions without a frame.
+//
+// Code lies in 0x10000-0x20000, 0x100 bytes a function; 0x1f000-0x20000 is entry code. The task's stack is 0x80000-0x84000, the
+// interrupt stack 0x90000-0x94000. Layouts: arch/riscv/kernel/entry.S and stacktrace.c; arch/x86/entry/entry_32.S.
+#include "arch/architecture.hpp"
+#include "kernel/stack/unwinder.hpp"
+#include "tests/fixtures/word_memory.hpp"
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+using namespace kcrash;
+using fixtures::WordMemory;
+
+namespace {
+
+struct World final : StackWorld {
+    const Architecture& arch;
+    uint64_t base;
+    WordMemory memory;
+    explicit World(uint16_t machine, unsigned word)
+        : arch(*find_architecture(machine, ByteOrder::little, word)), base(word == 8 ? 0xffffffff80000000 : 0xc0000000) {}
+
+    Fault read(uint64_t address, std::span<std::byte> into) const override { return memory.space().try_read(VirtualAddress{address}, into); }
+    std::optional<UnwindRow> rules(uint64_t) const override { return std::nullopt; } // no CFI
+    std::optional<UnwindRow> register_rules(uint64_t) const override { return std::nullopt; }
+    bool is_text(uint64_t address) const override { return address >= base + 0x10000 && address < base + 0x20000; }
+    bool is_entry_code(uint64_t address) const override { return address >= base + 0x1f000 && address < base + 0x20000; }
+    std::optional<StackRange> stack_of(uint64_t at) const override {
+        if (at >= base + 0x80000 && at < base + 0x84000) return StackRange{base + 0x80000, base + 0x84000, "", 0};
+        if (at >= base + 0x90000 && at < base + 0x94000) return StackRange{base + 0x90000, base + 0x94000, "IRQ", 0};
+        return std::nullopt;
+    }
+    std::optional<uint64_t> original_return(uint64_t, uint64_t value) const override { return value; }
+    std::optional<uint64_t> function_start(uint64_t lookup) const override { return lookup & ~uint64_t{0xff}; }
+    bool keeps_frame_pointers() const override { return true; }
+    std::string describe_missing_rules(uint64_t at) const override { return fmt::format("no unwind data for 0x{:x}", at); }
+
+    void put(uint64_t at, uint64_t value) { memory.put(base + at, value, arch.word_size); }
+    void put_registers(uint64_t at, std::initializer_list<std::pair<const char*, uint64_t>> values) {
+        for (uint64_t i = 0; i < arch.pt_regs_size; i += arch.word_size) put(at + i, 0);
+        for (const auto& [name, value] : values)
+            for (const SavedRegister& saved : arch.pt_regs)
+                if (std::string_view(saved.name) == name) memory.put(base + at + saved.offset, value, saved.size ? saved.size : arch.word_size);
+    }
+    StackStart start(uint64_t pc, uint64_t sp, uint64_t fp) const {
+        StackStart start;
+        start.registers.set(arch.pc, base + pc);
+        start.registers.set(arch.sp, base + sp);
+        start.registers.set(arch.fp, base + fp);
+        start.slot = base + sp;
+        return start;
+    }
+    // Addresses without the base.
+    std::string say(const StackStart& from) const {
+        const Stack stack = unwind_from(*this, arch, from);
+        std::string text;
+        for (const Frame& frame : stack.frames) {
+            text += fmt::format("{}[{:x}] {:x}{}", text.empty() ? "" : " ", frame.sp - base, frame.pc - base, frame.interrupted ? "!" : "");
+            if (frame.exception) text += fmt::format(" {{{:x}{}}}", frame.exception->address - base, frame.exception->user_mode ? " user" : "");
+            if (!frame.leaves_stack.empty()) text += " |" + frame.leaves_stack + "|";
+        }
+        return text + (stack.end == StackEnd::user_mode ? " user" : stack.end == StackEnd::outermost ? " outermost" : " " + stack.message);
+    }
+};
+
+World riscv64() { return World(243, 8); }
+World i386() { return World(3, 4); }
+
+} // namespace
+
+TEST_CASE("riscv64: from frame record to frame record, through entry code to the user's registers") {
+    World world = riscv64();
+    world.put(0x80038, world.base + 0x10150); // where the caller goes on, and its s0
+    world.put(0x80030, world.base + 0x80080);
+    world.put(0x80078, world.base + 0x1f020);
+    world.put(0x80070, 0);
+    world.put_registers(0x80080, {{"PC", 0x10304}, {"SP", 0x7ffe0000}, {"STATUS", 0x200004020}});
+    CHECK(world.say(world.start(0x10010, 0x80000, 0x80040)) == "[80000] 10010 [80040] 10150 [80080] 1f020 {80080 user} user");
+}
+
+TEST_CASE("riscv64: an interrupt on its own stack leads to the function that it interrupted, and one without a frame to who called it") {
+    World world = riscv64();
+    world.put(0x93ff8, world.base + 0x10450); // call_on_irq_stack()'s frame record is on the task's stack
+    world.put(0x93ff0, world.base + 0x80100);
+    world.put(0x800f8, world.base + 0x1f040);
+    world.put(0x800f0, world.base + 0x80400);
+    // Interrupted in the kernel (SPP): a leaf function whose caller is in ra, and whose s0 is still the caller's.
+    world.put_registers(0x80100, {{"PC", world.base + 0x10520}, {"RA", world.base + 0x10630}, {"SP", world.base + 0x80300}, {"S0", world.base + 0x80340}, {"STATUS", 0x200000120}});
+    world.put(0x80338, world.base + 0x1f020);
+    world.put(0x80330, 0);
+    world.put_registers(0x80340, {}); // a thread of the kernel has no user
+    CHECK(world.say(world.start(0x10010, 0x93f00, 0x94000)) ==
+          "[93f00] 10010 [94000] 10450 |--- <IRQ stack> ---| [80100] 1f040 {80100} [80300] 10520! [80300] 10630 [80340] 1f020 outermost");
+}
+
+TEST_CASE("i386: entry code's mark in the frame pointer leads to the registers, and its absence to the stack pointer") {
+    World world = i386();
+    world.put(0x80040, world.base + 0x80080); // the caller's ebp, and where it goes on
+    world.put(0x80044, world.base + 0x10150);
+    world.put(0x80080, (world.base + 0x80100) & 0x7fffffff); // ENCODE_FRAME_POINTER
+    world.put(0x80084, world.base + 0x1f020);
+    world.put_registers(0x80100, {{"EIP", 0xb7f00559}, {"CS", 0x73}, {"ESP", 0xbfc00000}, {"SS", 0x7b}, {"EFLAGS", 0x246}});
+    CHECK(world.say(world.start(0x10010, 0x80000, 0x80040)) == "[80000] 10010 [80044] 10150 [80084] 1f020 {80100 user} user");
+    World bare = i386();
+    bare.put(0x80040, 0);
+    bare.put(0x80044, bare.base + 0x1f020);
+    bare.put_registers(0x80048, {{"EIP", 0xb7f00559}, {"CS", 0x73}, {"ESP", 0xbfc00000}, {"SS", 0x7b}, {"EFLAGS", 0x246}});
+    CHECK(bare.say(bare.start(0x10010, 0x80000, 0x80040)) == "[80000] 10010 [80044] 1f020 {80048 user} user");
+}
+
+TEST_CASE("i386: the code that started a CPU has no frame and no caller") {
+    World world = i386();
+    world.put(0x83fac, 0);
+    world.put(0x83fb0, world.base + 0x10150);
+    CHECK(world.say(world.start(0x10010, 0x83f00, 0x83fac)) == "[83f00] 10010 [83fb0] 10150 outermost");
+}
