@@ -30,7 +30,7 @@ class Names:
     def __init__(self, text):
         self.addresses = {}
         for line in text.splitlines():
-            address, _, name = (line.split(None, 3) + [""])[:3]
+            address, _, name = (line.split(None, 3) + ["", ""])[:3]  # the last line may have been cut
             self.addresses.setdefault(name, set()).add(int(address, 16))
         self.has_orc = "__start_orc_unwind" in self.addresses
         self.sched = (min(self.addresses.get("__sched_text_start", {0})), min(self.addresses.get("__sched_text_end", {0})))
