@@ -100,7 +100,27 @@ struct Target::Opening {
             const auto linked = cached_symbols(*t.elf_, 0, t.options_.use_cache);
             const auto found = linked->find("_stext");
             if (!found.empty()) t.kernel_offset_ = *stext - linked->at(found.front()).address;
-        }
+        } else if (t.vmcoreinfo_.empty() && t.elf_) t.kernel_offset_ = offset_of_banner().value_or(0);
+    }
+
+    // A dump without VMCOREINFO (sadump, Xen's, QEMU's of a guest that did not offer it): the kernel is where its banner is. The page
+    // tables are known from control registers then. KASLR moves by whole large pages, and by a gigabyte at most.
+    std::optional<uint64_t> offset_of_banner() {
+        constexpr uint64_t step = uint64_t{2} << 20, limit = uint64_t{1} << 30;
+        constexpr std::string_view begin = "Linux version ";
+        const auto linked = cached_symbols(*t.elf_, 0, t.options_.use_cache);
+        const auto banner = linked->find("linux_banner");
+        if (banner.empty()) return std::nullopt;
+        try {
+            const AddressSpace space(*t.physical_, t.arch_->kernel_translator(*t.physical_, *t.facts_), t.arch_->order, "kernel virtual");
+            for (uint64_t offset = 0; offset < limit; offset += step) {
+                char text[begin.size()];
+                const VirtualAddress at(linked->at(banner.front()).address + offset);
+                if (space.try_read(at, std::as_writable_bytes(std::span(text))) != Fault::none) continue;
+                if (std::string_view(text, sizeof(text)) == begin) return offset;
+            }
+        } catch (const Error&) {} // no page tables without VMCOREINFO: whoever needs them says so
+        return std::nullopt;
     }
 
     void memory() {
