@@ -205,12 +205,12 @@ std::unique_ptr<Translator> user_translator(const PhysicalMemory& memory, const 
 
 std::string describe_entry(const KernelFacts&, uint64_t entry) {
     static constexpr std::pair<uint64_t, const char*> names[] = {
-        {valid, "VALID"},      {old_prot_none, "PROT_NONE"}, {bit(6), "USER"},  {bit(7), "RDONLY"}, {bit(8) | bit(9), "SHARED"}, {bit(10), "AF"},
-        {bit(11), "NG"},       {bit(53), "PXN"},             {bit(54), "UXN"},  {bit(55), "DIRTY"}, {bit(56), "SPECIAL"}};
-    std::string text;
+        {bit(6), "USER"}, {bit(7), "RDONLY"}, {bit(8) | bit(9), "SHARED"}, {bit(10), "AF"},   {bit(11), "NG"},
+        {bit(53), "PXN"}, {bit(54), "UXN"},   {bit(55), "DIRTY"},          {bit(56), "SPECIAL"}};
+    const bool nobodys = !(entry & valid) && entry & (old_prot_none | present_invalid);
+    std::string text = entry & valid ? "VALID" : nobodys ? "PROT_NONE" : "";
     for (auto [mask, word] : names) {
-        if (mask == bit(11) && !(entry & valid)) word = "PROT_NONE"; // its second use
-        if (!(entry & mask) || (mask == bit(11) && entry & old_prot_none && !(entry & valid))) continue;
+        if (!(entry & mask) || (mask == bit(11) && nobodys)) continue; // bit 11 has a second use there
         if (!text.empty()) text += '|';
         text += word;
     }
