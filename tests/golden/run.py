@@ -91,16 +91,16 @@ def main():
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     count = tool.Count("golden")
-    sample = tool.sample_of(options)
-    if not sample:
-        count.skip("the committed sample is not here")
-        count.finish()
+    samples = [tool.sample_of(options)] if options.dump else tool.committed_samples()
+    if not samples:
+        count.skip("the committed samples are not here")
     here = pathlib.Path(__file__).parent
-    cases = cases_of(here / "any", options.names) + cases_of(here / sample.name, options.names)
-    if cases:
-        home = tool.Home()
-        check_text(options, sample, home, cases, count)
-        check_verdicts(options, sample, home, cases, count)
+    for sample in samples:
+        cases = cases_of(here / "any", options.names) + cases_of(here / sample.name, options.names)
+        if cases:
+            home = tool.Home()
+            check_text(options, sample, home, cases, count)
+            check_verdicts(options, sample, home, cases, count)
     count.finish()
 
 

@@ -36,6 +36,12 @@ def committed_sample():
     return Sample("sample-6.1", folder / "vmcore", folder / "vmlinux.xz", folder / "modules")
 
 
+def committed_samples():
+    """All samples in the tree: one for each architecture that has one."""
+    folders = sorted(f for f in (TOP / "vmcore-samples").glob("sample-*") if (f / "vmcore").exists())
+    return [Sample(f.name, f / "vmcore", f / "vmlinux.xz", f / "modules") for f in folders]
+
+
 def parser(description):
     """The options that every suite has."""
     p = argparse.ArgumentParser(description=description)
