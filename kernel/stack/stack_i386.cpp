@@ -91,7 +91,7 @@ std::optional<UnwindRow> exception_at(unsigned number, int64_t offset, const cha
 
 // The code that started the kernel or a CPU (head_32.S) has no frame. Its stack begins below the place for a user's registers.
 bool outermost(const FrameView& frame) {
-    constexpr uint64_t padding = 16; // at the top of a task's stack, at most: TOP_OF_KERNEL_STACK_PADDING of asm/thread_info.h
+    constexpr uint64_t padding = 8; // at the top of a task's stack, at least: TOP_OF_KERNEL_STACK_PADDING of asm/thread_info.h
     const auto sp = frame.registers.get(frame.arch.sp);
     return sp && frame.range && frame.range->name.empty() && *sp + frame.arch.pt_regs_size + padding >= frame.range->end;
 }
