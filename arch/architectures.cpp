@@ -10,11 +10,13 @@ extern const Architecture arch_i386;
 extern const Architecture arch_loongarch64;
 extern const Architecture arch_riscv64;
 extern const Architecture arch_arm64;
+extern const Architecture arch_s390x;
 extern const Architecture arch_x86_64;
 
 static const Architecture* const all[] = {
     &arch_arm64,
     &arch_x86_64,
+    &arch_s390x,
     &arch_riscv64,
     &arch_i386,
     &arch_arm,

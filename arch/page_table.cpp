@@ -24,9 +24,11 @@ private:
     Fault go(VirtualAddress at, Translation& result, Walk* record) const {
         if (layout_.canonical && !layout_.canonical(at.value)) return Fault::noncanonical;
         PhysicalAddress table = root_;
+        uint64_t first_index = 0, end_index = UINT64_MAX;
         for (unsigned i = 0; i < layout_.count; ++i) {
             const PageTableLevel& level = layout_.levels[i];
             const uint64_t index = at.value >> level.shift & ((uint64_t{1} << level.bits) - 1);
+            if (index < first_index || index >= end_index) return Fault::no_mapping;
             const PhysicalAddress where = table + index * layout_.entry_size;
             std::byte bytes[8];
             const Fault fault = memory_.try_read(where, std::span(bytes, layout_.entry_size));
@@ -35,7 +37,11 @@ private:
             if (record) record->steps.push_back({level.name, where, entry});
             const DecodedEntry decoded = layout_.decode(entry, level, i + 1 == layout_.count, layout_.ignored_bits);
             switch (decoded.kind) {
-            case DecodedEntry::Kind::table: table = decoded.address; continue;
+            case DecodedEntry::Kind::table:
+                table = decoded.address;
+                first_index = decoded.first_index;
+                end_index = decoded.end_index;
+                continue;
             case DecodedEntry::Kind::page: {
                 const uint64_t page_size = uint64_t{1} << (decoded.page_bits ? decoded.page_bits : level.shift);
                 result = {decoded.address + (at.value & (page_size - 1)), page_size, entry};

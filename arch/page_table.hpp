@@ -12,6 +12,8 @@ struct DecodedEntry {
     PhysicalAddress address; // of the next table, or of the page
     // log2 of the page's size where it is not its level's: one page of many equal entries. Else 0.
     unsigned page_bits = 0;
+    // The entries that the next table has, where it need not be whole.
+    uint64_t first_index = 0, end_index = UINT64_MAX;
 };
 
 struct PageTableLevel {

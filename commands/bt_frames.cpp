@@ -30,7 +30,7 @@ Fields frame_fields(const Frame& frame, const CodePlace& place) {
             {"rules", text(frame.source)}};
 }
 
-// Words begin behind the return address into this frame, or where its frame pointer leads.
+// Words begin behind the return address into this frame, or where its frame or stack pointer leads.
 uint64_t first_word(const Target& target, const Frame& frame) {
     const StackMachine& machine = stack_machine(target.arch());
     return frame.sp + (machine.frame_pointer_shown || machine.stack_pointer_shown ? 0 : target.arch().word_size);

@@ -5,6 +5,7 @@
 //   vmlinux ---------> build-id ------+                       |
 //   PhysicalMemory + Architecture + symbols -> kernel AddressSpace -> types (BTF) -> modules
 #include "kernel/target_open.hpp"
+#include "arch/vmcoreinfo.hpp"
 #include "core/dump/raw.hpp"
 #include "core/error.hpp"
 #include "kernel/modules.hpp"
@@ -57,10 +58,7 @@ struct Target::Opening {
 
     void vmlinux() {
         if (t.options_.vmlinux.empty()) search_vmlinux();
-        if (!t.options_.vmlinux.empty()) {
-            t.elf_ = ElfFile::open(t.options_.vmlinux, t.options_.progress);
-            check_build_id();
-        }
+        if (!t.options_.vmlinux.empty()) t.elf_ = ElfFile::open(t.options_.vmlinux, t.options_.progress);
         const DumpInfo& info = t.dump_->info();
         const uint16_t machine = t.elf_ ? t.elf_->machine() : info.elf_machine;
         const ByteOrder order = t.elf_ ? t.elf_->order() : info.order;
@@ -78,7 +76,15 @@ struct Target::Opening {
                                     t.options_.dump_files.front(), machine, info.elf_machine));
     }
 
+    // QEMU's dumps of many machines have no such note.
+    void vmcoreinfo() {
+        if (!t.vmcoreinfo_.empty()) return;
+        t.vmcoreinfo_ = VmcoreInfo(find_vmcoreinfo(*t.arch_, *t.physical_));
+        t.physical_->set_page_size(kernel_page_size(t.vmcoreinfo_, *t.dump_));
+    }
+
     void check_build_id() {
+        if (!t.elf_) return;
         const auto told = t.vmcoreinfo_.value("BUILD-ID");
         if (!told) return;
         const std::string ours = hex(t.elf_->build_id());
@@ -209,6 +215,8 @@ std::unique_ptr<Target> Target::open(const TargetOptions& options) {
     Opening step{*target, nullptr, nullptr, {}};
     step.dump();
     step.vmlinux();
+    step.vmcoreinfo();
+    step.check_build_id();
     step.kernel_offset();
     step.memory();
     step.check_release();

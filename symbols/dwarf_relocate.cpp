@@ -27,6 +27,8 @@ constexpr uint16_t em_loongarch = 258;
 constexpr Relocation known[] = {
     {EM_X86_64, R_X86_64_NONE, Kind::none, 0},     {EM_X86_64, R_X86_64_64, Kind::absolute, 8},   {EM_X86_64, R_X86_64_32, Kind::absolute, 4},
     {EM_X86_64, R_X86_64_32S, Kind::absolute, 4},  {EM_X86_64, R_X86_64_PC32, Kind::relative, 4}, {EM_X86_64, R_X86_64_PC64, Kind::relative, 8},
+    {EM_S390, R_390_NONE, Kind::none, 0},          {EM_S390, R_390_64, Kind::absolute, 8},        {EM_S390, R_390_32, Kind::absolute, 4},
+    {EM_S390, R_390_PC32, Kind::relative, 4},      {EM_S390, R_390_PC64, Kind::relative, 8},
     {EM_386, R_386_NONE, Kind::none, 0},           {EM_386, R_386_32, Kind::absolute, 4},         {EM_386, R_386_PC32, Kind::relative, 4},
     {EM_ARM, R_ARM_NONE, Kind::none, 0},           {EM_ARM, R_ARM_ABS32, Kind::absolute, 4},      {EM_ARM, R_ARM_REL32, Kind::relative, 4},
     {EM_RISCV, R_RISCV_NONE, Kind::none, 0},       {EM_RISCV, R_RISCV_32, Kind::absolute, 4},     {EM_RISCV, R_RISCV_64, Kind::absolute, 8},

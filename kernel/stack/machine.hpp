@@ -62,11 +62,15 @@ struct StackMachine {
     // The registers of who called an address that is no code.
     std::optional<Registers> (*back_from_wild_jump)(const FrameView& frame);
     bool frame_pointer_leads; // frame records link one stack with the next: the frame pointer tells the stack of a frame
+    uint64_t cfa_above_sp = 0; // bytes from the caller's stack pointer up to the CFA
+    // The registers of a CPU that the machine itself stored in memory, for a dump without notes; nothing: it did not.
+    std::optional<Registers> (*saved_registers)(const Target& target, unsigned cpu) = nullptr;
 
     // ---- how crash shows it
     bool frame_pointer_shown;    // in brackets is the frame pointer, not the place of the return address; words begin there
     bool stack_pointer_shown = false; // the same of the stack pointer
     bool interrupted_is_a_frame; // an interrupted function has a line of its own on every stack, not only where stacks change
+    bool stack_pointer_shown = false; // in brackets is the stack pointer while in the frame; words begin there
 };
 const StackMachine& stack_machine(const Architecture& arch); // one without anything for an architecture that has none
 

@@ -7,6 +7,7 @@ namespace kcrash {
 extern const StackMachine stack_arm64;
 extern const StackMachine stack_i386;
 extern const StackMachine stack_riscv64;
+extern const StackMachine stack_s390x;
 extern const StackMachine stack_x86_64;
 
 static const StackMachine* const machines[] = {
@@ -14,6 +15,7 @@ static const StackMachine* const machines[] = {
     &stack_i386,
     &stack_riscv64,
     &stack_x86_64,
+    &stack_s390x,
 };
 
 const StackMachine& stack_machine(const Architecture& arch) {

@@ -68,6 +68,8 @@ std::optional<Registers> cpu_registers(const Target& target, unsigned cpu) {
     std::vector<const Note*> found;
     for (const Note& note : target.dump().notes())
         if (note.name == "CORE" && note.type == note_prstatus) found.push_back(&note);
+    const StackMachine& machine = stack_machine(target.arch());
+    if (found.empty() && machine.saved_registers) return machine.saved_registers(target, cpu);
     const auto& online = target.online_cpus();
     const auto place = std::find(online.begin(), online.end(), cpu);
     // Fewer notes than CPUs, and no memory that tells whose they are: none is better than another CPU's.

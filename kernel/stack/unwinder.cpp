@@ -71,7 +71,8 @@ private:
         Frame& frame = stack_.frames.emplace_back();
         frame.pc = *registers_.get(arch_.pc);
         frame.is_return_address = is_return_address_;
-        frame.sp = machine_.frame_pointer_shown ? registers_.get(arch_.fp).value_or(slot_) : machine_.stack_pointer_shown ? *registers_.get(arch_.sp) : slot_;
+        frame.sp = machine_.stack_pointer_shown   ? *registers_.get(arch_.sp)
+                   : machine_.frame_pointer_shown ? registers_.get(arch_.fp).value_or(slot_) : slot_;
         frame.frame_base = *registers_.get(arch_.sp);
         frame.registers = registers_;
         frame.source = source_;
@@ -264,7 +265,7 @@ private:
         Registers caller;
         recover_saved(frame, row, cfa, caller);
         caller.set(arch_.pc, pc.value_or(*found));
-        caller.set(arch_.sp, cfa);
+        caller.set(arch_.sp, cfa - machine_.cfa_above_sp);
         if (machine_.frame_pointer_leads) follow_frame_pointer(caller);
         continue_with(caller, slot, true, row.source);
         interrupted_ = false;
