@@ -91,6 +91,12 @@ StackStart start_at_slot(const StackWorld& world, const Architecture& arch, uint
     return start;
 }
 
+// The code that started the kernel (head.S) has no frame. Its stack begins below the place for a user's registers.
+bool outermost(const FrameView& frame) {
+    const auto sp = frame.registers.get(frame.arch.sp);
+    return sp && frame.range && frame.range->name.empty() && *sp + frame.arch.pt_regs_size >= frame.range->end;
+}
+
 // A function that was interrupted and has made no frame: ra leads into another function, and is not what the frame record says.
 bool is_bare_leaf(const FrameView& frame) {
     const auto back = frame.registers.get(ra), fp = frame.registers.get(frame.arch.fp);
@@ -109,6 +115,10 @@ std::optional<UnwindRow> frame_rules(const FrameView& frame) {
         return row;
     }
     const auto fp = frame.registers.get(arch.fp), sp = frame.registers.get(arch.sp);
+    if (outermost(frame)) {
+        row.frame = UnwindRow::Frame::end;
+        return row;
+    }
     if (is_bare_leaf(frame)) {
         row.frame = UnwindRow::Frame::call;
         row.source = "ra";

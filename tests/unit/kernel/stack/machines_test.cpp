@@ -115,3 +115,10 @@ TEST_CASE("i386: the code that started a CPU has no frame and no caller") {
     world.put(0x83fb0, world.base + 0x10150);
     CHECK(world.say(world.start(0x10010, 0x83f00, 0x83fac)) == "[83f00] 10010 [83fb0] 10150 outermost");
 }
+
+TEST_CASE("riscv64: the code that started the kernel has no frame and no caller") {
+    World world = riscv64();
+    world.put(0x83ed8, world.base + 0x10150);
+    world.put(0x83ed0, 0);
+    CHECK(world.say(world.start(0x10010, 0x83e00, 0x83ee0)) == "[83e00] 10010 [83ee0] 10150 outermost");
+}
