@@ -68,7 +68,6 @@ struct StackMachine {
 
     // ---- how crash shows it
     bool frame_pointer_shown;    // in brackets is the frame pointer, not the place of the return address; words begin there
-    bool stack_pointer_shown = false; // the same of the stack pointer
     bool interrupted_is_a_frame; // an interrupted function has a line of its own on every stack, not only where stacks change
     bool stack_pointer_shown = false; // in brackets is the stack pointer while in the frame; words begin there
 };
