@@ -17,7 +17,8 @@ import re
 from guest import Guest
 
 STAMP = r"^(?:\[[ 0-9.]+\] ?)?(?:\[ *[TC]\d+\] )?"  # makedumpfile adds the task or CPU that said it
-FRAME = re.compile(STAMP + r" *(?:\[<[0-9a-f]+>\] )?(\? )?([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[([\w-]+)[^\]]*\])?$")
+# s390x and i386 have the address before the name, and a guess of s390x's kernel stands in parentheses, not behind a question mark.
+FRAME = re.compile(STAMP + r" *(?:\()?(?:\[<[0-9a-f]+>\] )?(\? |(?<=\(\[<[0-9a-f]{16}>\] ))?([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[([\w-]+)[^\]]*\])?\)? ?$")
 RIP = re.compile(STAMP + r" *(?:RIP: ([0-9a-f]{4}):|EIP: )(?:([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?|0x([0-9a-f]+)|(Unable.*))$")
 PC = re.compile(STAMP + r" *pc : ([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?$")  # arm64
 TRACE = "Call [Tt]race:"  # x86 and arm64
@@ -54,7 +55,7 @@ class Frame:
 
 def parse_line(names, line):
     if frame := FRAME.match(line):
-        return Frame(f"{frame[2]}+{int(frame[3], 16)}", names.places(frame[2], int(frame[3], 16)), guess=bool(frame[1]))
+        return Frame(f"{frame[2]}+{int(frame[3], 16)}", names.places(frame[2], int(frame[3], 16)), guess=frame[1] is not None)
     if rip := RIP.match(line):
         user = int(rip[1], 16) & 3 == 3 if rip[1] else bool(rip[4])
         if rip[2]:
@@ -144,7 +145,7 @@ class Stack:
             if item["kind"] == "frame":
                 self.frames.append((item["function"], int(item["ip"], 16), item["interrupted"]))
             elif item["kind"] == "registers" and item["user_mode"]:
-                self.frames.append(("user", int(item.get("RIP") or item.get("EIP") or item["PC"], 16), True))
+                self.frames.append(("user", int(item.get("RIP") or item.get("EIP") or item.get("PC") or item["PSWA"], 16), True))
             elif item["kind"] == "end":
                 self.end = item["reason"]
 

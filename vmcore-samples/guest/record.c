@@ -1,6 +1,6 @@
 // record: writes down what the guest says of itself, then lets it die.
 //
-//     record DEVICE sysrq|irq|nmi|break|kdump_nmi|WAY      WAY is one of those of dying/dying.c
+//     record DEVICE sysrq|irq|nmi|break|kdump_nmi|alone|WAY      WAY is one of those of dying/dying.c
 //
 // The truth goes to DEVICE (a raw disk) as a ustar archive, written around the page cache so that writing moves as
 // little as it can. Order matters: what stands still comes first (kallsyms, modules, sysctls), with a first copy of
@@ -251,7 +251,7 @@ static int is_host_to_kill(const char *how)
 // The host may have to send an interrupt: stay in the kernel until it comes. Else here and now.
 _Noreturn static void die(const char *how)
 {
-    if (!strcmp(how, "sysrq"))
+    if (!strcmp(how, "sysrq") || !strcmp(how, "alone"))
         sysrq('c');
     if (!is_host_to_kill(how))
         die_in_module(how);

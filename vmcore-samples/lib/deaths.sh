@@ -79,12 +79,16 @@ die_from_outside() {
     make_disks "$disks"
     mkdir -p "$target"
     start_qemu "$disks" "$cpu_of_others" "$outside_death" "$qemu_append"
-    wait_for "$disks/second.txt" 'ready to die' 600 || die "the guest ended too early; see $disks/console.txt"
+    [ "$outside_death" = alone ] || wait_for "$disks/second.txt" 'ready to die' 600 || die "the guest ended too early; see $disks/console.txt"
     case $outside_death in
     nmi) qmp '{"execute":"inject-nmi"}' ;;
     break) send_break "$disks" ;;
     esac
-    wait_for "$disks/console.txt" 'end Kernel panic' 120 || die "the guest ended; see $disks/console.txt"
+    if [ "$outside_death" = alone ]; then
+        wait_for "$disks/console.txt" 'Kernel panic' 600 && sleep 5 # s390x's last words are the stack
+    else
+        wait_for "$disks/console.txt" 'end Kernel panic' 120
+    fi || die "the guest ended; see $disks/console.txt"
     qmp '{"execute":"stop"}'
     qmp '{"execute":"dump-guest-memory","arguments":{"paging":false,"protocol":"file:'"$target/dump.elf"'"}}'
     qmp '{"execute":"dump-guest-memory","arguments":{"paging":false,"format":"kdump-zlib","protocol":"file:'"$target/dump.kdump"'"}}'

@@ -8,7 +8,8 @@
 #     console            the first serial port, as the kernel names it
 #     second_port        the second: a line to the host that is no console. virtio_port: it is a device of the module virtio_console
 #     nic                the network card
-#     outside_death      what kills the guest that has no crash kernel: nmi, or a break and the letter c on the serial line (break)
+#     outside_death      what kills the guest that has no crash kernel: nmi, a break and the letter c on the serial line (break), or a process
+#                        of its own (alone)
 #     compiler_prefix    of gcc, readelf and objcopy
 #     kernel_arch        ARCH= of the kernel's own makefiles; kernel_image, the target; kernel_boot, the file it makes
 #     triplet            of the folder of libraries
@@ -81,6 +82,24 @@ machine_riscv64() {
     compiler_prefix=riscv64-linux-gnu-
     kernel_arch=riscv kernel_image=Image kernel_boot=arch/riscv/boot/Image
     triplet=riscv64-linux-gnu
+}
+
+# Its virtio devices are on the channel bus, and the drivers of that are in the kernel. A CPU that has nothing more to do waits with
+# interrupts off: QEMU takes that for a panic, and pauses.
+machine_s390x() {
+    machine_packages="qemu-system-misc"
+    qemu_program=qemu-system-s390x
+    machine_options=(-smp 4 -action panic=pause)
+    cpu_of_process=max
+    cpu_of_others=max
+    console=ttysclp0
+    virtio_port=
+    second_port=sclp_line0
+    nic=virtio
+    outside_death=alone
+    compiler_prefix=s390x-linux-gnu-
+    kernel_arch=s390 kernel_image=bzImage kernel_boot=arch/s390/boot/bzImage
+    triplet=s390x-linux-gnu
 }
 
 # The second serial port of the guest, written to FILE on the host.
