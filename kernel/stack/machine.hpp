@@ -68,8 +68,8 @@ struct StackMachine {
 
     // ---- how crash shows it
     bool frame_pointer_shown;    // in brackets is the frame pointer, not the place of the return address; words begin there
-    bool interrupted_is_a_frame; // an interrupted function has a line of its own on every stack, not only where stacks change
     bool stack_pointer_shown = false; // in brackets is the stack pointer while in the frame; words begin there
+    bool interrupted_is_a_frame; // an interrupted function has a line of its own on every stack, not only where stacks change
 };
 const StackMachine& stack_machine(const Architecture& arch); // one without anything for an architecture that has none
 

@@ -196,8 +196,8 @@ const StackMachine stack_s390x = {
     .cfa_above_sp = overhead,
     .saved_registers = saved_registers,
     .frame_pointer_shown = false,
-    .interrupted_is_a_frame = false,
     .stack_pointer_shown = true,
+    .interrupted_is_a_frame = false,
 };
 
 } // namespace kcrash
