@@ -81,7 +81,7 @@ def check_counters(guest, document):
 def check_areas(guest, document):
     theirs = []
     for line in guest.text("vmallocinfo").splitlines():
-        found = re.match(r"0x\w+-0x\w+\s+(\d+)(?: (\S+?)\+0x\S+)?( .*)?$", line)
+        found = re.match(r"0x\S+-0x\S+\s+(\d+)(?: (\S+?)\+0x\S+)?( .*)?$", line)
         if "vm_map_ram" not in line and "unpurged" not in line:
             theirs.append((int(found[1]), found[2]))
     ours = [(row["size"], row["caller"]["text"].split("+")[0] if row["caller"] else None)

@@ -62,7 +62,7 @@ class Tally:
 
 
 def dumps_of(name, scratch):
-    if name.startswith("sample-"):
+    if (TOP / "vmcore-samples" / name).is_dir():
         return list(committed(TOP / "vmcore-samples" / name, scratch))
     return list(stock(CACHE / name)) if (CACHE / name).is_dir() else []
 

@@ -14,6 +14,9 @@ import re
 
 from guest import Guest
 
+# Kernel threads that are there for a while: workers, and the one that clears inode tables after a mount.
+END_BY_THEMSELVES = (b"kworker", b"ext4lazyinit")
+
 STATES = {"R": "RU", "S": "IN", "D": "UN", "T": "ST", "t": "TR", "Z": "ZO", "I": "ID", "X": "DE", "P": "PA"}
 POLICIES = ["NORMAL", "FIFO", "RR", "BATCH", "ISO", "IDLE", "DEADLINE"]
 
@@ -82,9 +85,9 @@ def check_times(guest, recorded, rows):
     for thread, _ in recorded:
         if thread.tid not in rows:
             continue
-        # /proc shows start_boottime, ps -t start_time: two clocks read one after the other, so one tick may lie between.
+        # /proc shows start_boottime, ps -t start_time: two clocks read one after the other. On a busy host 3 ticks were seen between.
         ours = rows[thread.tid]["start_time"] // tick
-        guest.check(f"task {thread.tid}: start, in ticks", thread.start, ours if thread.start - ours not in (0, 1) else thread.start)
+        guest.check(f"task {thread.tid}: start, in ticks", thread.start, ours if not 0 <= thread.start - ours <= 5 else thread.start)
 
 
 def check_limits(guest, documents, pids, folders):
@@ -115,17 +118,17 @@ def main():
     users = [pid for pid, folder in folders.items() if resident(folder) is not None]
     questions = ["ps", "ps -Y", "ps -t"] + [f"ps -r {pid}" for pid in users] + [f"ps -a {pid}" for pid in users]
     ps, policies, times, *rest = guest.ask(questions)
-    rows = {row["pid"]: row for row in ps["items"] if row["pid"]}
+    rows = {row["pid"]: row for row in ps["items"] if row.get("pid")}
     for thread, folder in recorded:
         if thread.tid in rows:
             check_task(guest, thread, folder, rows[thread.tid])
-        elif not thread.comm.startswith(b"kworker"):
+        elif not thread.comm.startswith(END_BY_THEMSELVES):
             guest.check(f"task {thread.tid} {thread.comm!r}", "is there", "is not in ps")
     known = {thread.tid for thread, _ in recorded}
     for pid, row in rows.items():
         if pid not in known and not row["command"].startswith("kworker") and row["command"] != "record":
             guest.check(f"task {pid} {row['command']!r}", "not there", "is in ps")
-    check_policies(guest, recorded, {row["pid"]: row for row in policies["items"]})
+    check_policies(guest, recorded, {row["pid"]: row for row in policies["items"] if "pid" in row})
     check_times(guest, recorded, {row["pid"]: row for row in times["items"]})
     check_limits(guest, rest[:len(users)], users, folders)
     check_arguments(guest, rest[len(users):], users, folders)

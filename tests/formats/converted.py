@@ -3,7 +3,7 @@
 """The pages of the committed real dump, written as each format of which no real specimen can be made here, are read back the same.
 A whole dump as a sadump and as Xen's, which have registers and no VMCOREINFO, shows the same stack as before: KASLR is found.
 
-    tests/truth/converted.py [--tools FOLDER]
+    tests/formats/converted.py [--tools FOLDER]
 """
 import argparse
 import os
