@@ -22,8 +22,10 @@ PageMap::PageMap(const Target& target) : target_(target) {
     } else if (const auto number = target.facts().number("VMEMMAP_START")) {
         const auto first = target.arch().vmemmap_frame;
         base_ = *number - (first ? first(target.facts()).value_or(0) : 0) * size_;
-    } else if (const auto flat = target.symbol_address("mem_map")) {
-        if (try_word(target, *flat, base) == Fault::none) base_ = base;
+    } else {
+        for (const char* name : {"mem_map", "vmemmap"}) // the second is a variable on s390x (arch/s390/kernel/setup.c), a macro elsewhere
+            if (const auto variable_of = target.symbol_address(name); variable_of && !base_)
+                if (try_word(target, *variable_of, base) == Fault::none) base_ = base;
     }
 }
 

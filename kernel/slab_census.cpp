@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // All slabs of the machine: one pass over all struct pages, in parallel.
+#include "core/error.hpp"
 #include "core/interrupt.hpp"
 #include "kernel/slab_layout.hpp"
 #include <algorithm>
@@ -34,7 +35,8 @@ std::vector<Range> chunks_of(const Target& target) {
 } // namespace
 
 void SlabAllocator::scan(SlabCensus& census, const Progress& progress) const {
-    if (!layout_->pages.known() || !layout_->has_direct_map) return;
+    if (!layout_->pages.known() || !layout_->has_direct_map)
+        throw Error("the slabs cannot be counted: where this kernel keeps its struct pages (mem_map, vmemmap) was not found");
     const std::vector<Range> chunks = chunks_of(target_);
     std::vector<Part> parts(chunks.size());
     const AddressSpace& space = target_.kernel();

@@ -28,7 +28,7 @@ def same_file(ours, theirs):
 def main():
     guest = Guest()
     wanted = list(areas(guest))
-    answers = guest.ask([f"vtop -c {pid} {begin:x}" for pid, begin, _, _ in wanted])
+    answers = guest.ask([f"vtop -u -c {pid} {begin:x}" for pid, begin, _, _ in wanted])
     for (pid, begin, end, file), answer in zip(wanted, answers):
         found = [item for top in answer["items"] for item in top.get("items", []) if item["kind"] == "vma"]
         ours = (found[0]["start"], found[0]["end"], found[0]["file"]) if found else None

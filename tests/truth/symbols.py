@@ -48,7 +48,7 @@ def main():
     for name, size, *others in modules:
         row = rows.get(name)
         guest.check(f"module {name}: size", int(size), row and row["size"])
-        guest.check(f"module {name}: base", others[3], row and row["base"])
+        guest.check(f"module {name}: base", int(others[3], 16), row and int(row["base"], 16))
     guest.check("the modules", sorted(m[0] for m in modules), sorted(rows))
     guest.end()
 
