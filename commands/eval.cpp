@@ -24,17 +24,22 @@ std::string bits_set(uint64_t value) {
 
 void run(Session& session, const Invocation& invocation) {
     if (invocation.raw.find_first_not_of(" \t") == std::string::npos) throw UsageError("no expression given: eval [-b] [-l] (x operator y) | value");
-    const uint64_t value = evaluate(invocation.raw, [&](std::string_view word) -> std::optional<uint64_t> {
+    // As in crash, numbers are as wide as a long of the target, unless -l.
+    const unsigned bits = session.has_target() && !invocation.has("l") ? session.target().arch().word_size * 8 : 64;
+    const uint64_t all = evaluate(invocation.raw, [&](std::string_view word) -> std::optional<uint64_t> {
         if (const auto number = parse_number(word)) return number;
         return session.has_target() ? session.target().symbol_address(word) : std::nullopt;
     });
-    const bool negative = value >> 63;
+    const uint64_t value = bits == 64 ? all : all & ((uint64_t{1} << bits) - 1);
+    if (value != all && static_cast<uint64_t>(sign_extend(value, bits)) != all)
+        throw Error(fmt::format("{:#x} does not fit into the {} bits of this target's long; eval -l computes in 64 bits", all, bits));
+    const bool negative = value >> (bits - 1);
     const Fields fields{{"value", HexValue{value}},
                         {"size", size_words(value)},
                         {"decimal", value},
-                        {"signed", negative ? fmt::format("({})", static_cast<int64_t>(value)) : std::string{}},
+                        {"signed", negative ? fmt::format("({})", static_cast<int64_t>(sign_extend(value, bits))) : std::string{}},
                         {"octal", fmt::format("{:o}", value)},
-                        {"binary", fmt::format("{:064b}", value)},
+                        {"binary", fmt::format("{:0{}b}", value, bits)},
                         {"bits", bits_set(value)}};
     session.report().record("number",
                             std::string("hexadecimal: {value}  {size}\n    decimal: {decimal}  {signed}\n      octal: {octal}\n"
@@ -45,7 +50,7 @@ void run(Session& session, const Invocation& invocation) {
 
 constexpr Option options[] = {
     {"b", "", ArgumentKind::none, "also list the bits that are set, highest first"},
-    {"l", "", ArgumentKind::none, "the value is 64 bits wide; it always is, so this changes nothing"},
+    {"l", "", ArgumentKind::none, "the value is 64 bits wide, also where the dump's longs have 32"},
 };
 
 } // namespace
@@ -60,7 +65,8 @@ const Command eval_command = {
     .needs = needs_nothing,
     .help = R"help(Numbers are decimal, or hexadecimal with 0x or when they contain one of the digits a to f. They may end in k, m or g.
 Symbols stand for their addresses. Operators are C's: + - * / % << >> & ^ |, unary - and ~, parentheses. Everything is computed
-in 64 bits; a value with the highest bit set is also shown as a signed number. A number that does not fit is an error.
+in 64 bits and shown as wide as a long of the dump's kernel; a value with the highest bit set is also shown as a signed number. A
+number that does not fit is an error.
 
 Put an expression with | or > into parentheses: outside of them they belong to the shell.
 

@@ -5,47 +5,17 @@ import json
 import pathlib
 import shutil
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 import kcrash as tool  # noqa: E402
 import kdump  # noqa: E402
+from patched import Patcher  # noqa: E402
 
 
-class Suite:
+class Suite(Patcher):
     def __init__(self, options, sample, count):
-        self.options, self.sample, self.count = options, sample, count
-        self.home = tool.Home()
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kcrash-bad-kernel-"))
-
-    def ask(self, line, dump=None):
-        """The JSON document of one command, and what was said on standard error."""
-        words = [str(word) for word in self.sample.arguments()]
-        words = [str(dump) if dump and word == str(self.sample.dump) else word for word in words]
-        result = tool.run(self.options.kcrash, [*words, "-s", "--json", "-C", line], self.home)
-        return json.loads(result.stdout), result
-
-    def place(self, address):
-        items = self.ask(f"vtop {address}")[0]["items"]
-        return next(int(item["physical"], 16) for item in items if "physical" in item)
-
-    def copy(self):
-        dump = self.folder / "dump"
-        shutil.copy(self.sample.dump, dump)
-        dump.chmod(0o600)
-        return dump
-
-    def patched(self, address, data):
-        """A copy of the dump with other bytes at a kernel address."""
-        place = self.place(address)
-        out = self.folder / "page"
-        words = [str(word) for word in self.sample.arguments()]
-        tool.run(self.options.kcrash, [*words, "-s", "-C", f"rd -p -r {out} {place & ~0xfff:#x} 4096"], self.home)
-        page = bytearray(out.read_bytes()[:4096])
-        page[place & 0xfff:(place & 0xfff) + len(data)] = data
-        dump = self.copy()
-        kdump.Kdump(dump).replace(place >> 12, bytes(page))
-        return dump
+        super().__init__(options, sample)
+        self.count = count
 
     def free_list(self):
         """The free pointer in a free object is overwritten."""

@@ -13,9 +13,11 @@ of crash; one without a row is a failure. In a line {task:1} is the address of t
 program begins; " ;; " separates several lines of one case.
 
 A line "@ SAMPLE FILE" says on which dump of the cache folder the rows after it are run; they count as skipped when it is not there.
+A line "@ message OLD > NEW" stands for the committed sample with other words in one message of its log.
 
 --ask prints, for every row whose judge is the peer, whether crash says the same, and the first lines that differ.
 """
+import dataclasses
 import itertools
 import os
 import pathlib
@@ -28,6 +30,7 @@ from collections import namedtuple
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tools"))
 import kcrash as tool  # noqa: E402
+from patched import Patcher  # noqa: E402
 
 JUDGES = ("guest", "peer", "specification")
 MARK = "@@@ kcrash option "
@@ -58,11 +61,18 @@ def rows():
             yield Row(*cells, *([cells[0]] if len(cells) == 4 else []), dump)
 
 
+def with_message(sample, options, old, new):
+    """The committed sample with other words in one message of its log."""
+    return sample and dataclasses.replace(sample, dump=Patcher(options, sample).with_message(old.encode(), new.encode()))
+
+
 def sample_for(options, dump):
     """The sample that rows are for; None when it is not there."""
     if not dump:
         return tool.sample_of(options)
-    name, file = dump.split()
+    name, file = dump.split(maxsplit=1)
+    if name == "message":
+        return with_message(tool.sample_of(options), options, *file.split(" > "))
     folder = SAMPLES / name
     return tool.Sample(dump, folder / file, folder / "vmlinux") if (folder / file).exists() else None
 
