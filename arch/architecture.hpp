@@ -3,16 +3,16 @@
 //
 // To add one, `name` being that of the kernel's folder or of utsname:
 //   arch/<name>.cpp                one `const Architecture`: page tables as numbers plus an entry decoder, register layouts,
-//                                  how crash prints them; and a line in arch/architectures.cpp
+//                                  relocations, how crash prints them; and a line in arch/architectures.cpp
 //   kernel/stack/stack_<name>.cpp  one `const StackMachine` (kernel/stack/machine.hpp): which stacks there are, where a task that
 //                                  sleeps goes on, how frames are chained; and a line in kernel/stack/machines.cpp
-//   symbols/dwarf_relocate.cpp     its relocation types, lines of a table
 //   core/dump/machines.cpp         its names, where they are missing
 //   tests/unit/arch/               walks over tables written as text, for every layout; a machine in vmcore-samples/lib/machines.sh
 //                                  and a recipe for a real dump, over which the truth tests run
 // Nothing else may ask which architecture it is: a fact that is missing belongs into one of the two records.
 #pragma once
 #include "arch/registers.hpp"
+#include "arch/relocation.hpp"
 #include "core/bytes.hpp"
 #include "core/memory/address_space.hpp"
 #include <memory>
@@ -102,6 +102,10 @@ struct Architecture {
     std::string (*describe_entry)(const KernelFacts&, uint64_t entry);
     // An entry that a walk ended at with Fault::swapped.
     SwapEntry (*swap_entry)(const KernelFacts&, uint64_t entry);
+    std::span<const Relocation> relocations = {}; // those that occur in debug sections
+    // The text of vmcoreinfo, from where the kernel left it in memory, for a dump that has no note of it; empty when it is not there.
+    // Never throws. Null: the kernel leaves no pointer at a known place.
+    std::string (*find_vmcoreinfo)(const PhysicalMemory&) = nullptr;
 };
 
 std::span<const Architecture* const> architectures();

@@ -187,6 +187,12 @@ bool plausible(const Registers& registers) {
     }
 }
 
+constexpr Relocation relocations[] = {
+    {R_ARM_NONE, Relocation::Kind::none},
+    {R_ARM_ABS32, Relocation::Kind::absolute, 4},
+    {R_ARM_REL32, Relocation::Kind::relative, 4},
+};
+
 } // namespace
 
 extern const Architecture arch_arm;
@@ -219,6 +225,7 @@ const Architecture arch_arm = {
     .walk_lines = {.kernel_top = "PAGE DIRECTORY: {address}", .user_top = "PAGE DIRECTORY: {address}", .kernel_first = nullptr, .virtual_addresses = false},
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
+    .relocations = relocations,
 };
 
 } // namespace kcrash

@@ -298,6 +298,14 @@ constexpr const char* kernel_register_lines[] = {"     PC: {PC:016x}  [{exceptio
                                                  "     SP: {SP:016x}  PSTATE: {PSTATE:08x}", GENERAL};
 #undef GENERAL
 
+constexpr Relocation relocations[] = {
+    {R_AARCH64_NONE, Relocation::Kind::none},
+    {R_AARCH64_ABS64, Relocation::Kind::absolute, 8},
+    {R_AARCH64_ABS32, Relocation::Kind::absolute, 4},
+    {R_AARCH64_PREL64, Relocation::Kind::relative, 8},
+    {R_AARCH64_PREL32, Relocation::Kind::relative, 4},
+};
+
 } // namespace
 
 extern const Architecture arch_arm64;
@@ -333,6 +341,7 @@ const Architecture arch_arm64 = {
     .vmemmap_frame = vmemmap_frame,
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
+    .relocations = relocations,
 };
 
 } // namespace kcrash

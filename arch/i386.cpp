@@ -176,6 +176,12 @@ bool plausible(const Registers& registers) {
     return code == 0x73 && stack == 0x7b && flags & interrupts && at && !kernel_address(at) && sp && !kernel_address(sp);
 }
 
+constexpr Relocation relocations[] = {
+    {R_386_NONE, Relocation::Kind::none},
+    {R_386_32, Relocation::Kind::absolute, 4},
+    {R_386_PC32, Relocation::Kind::relative, 4},
+};
+
 } // namespace
 
 extern const Architecture arch_i386;
@@ -207,6 +213,7 @@ const Architecture arch_i386 = {
     .walk_lines = {.kernel_top = "PAGE DIRECTORY: {address}", .user_top = "PAGE DIRECTORY: {address}", .kernel_first = nullptr, .virtual_addresses = false},
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
+    .relocations = relocations,
 };
 
 } // namespace kcrash

@@ -186,6 +186,26 @@ bool plausible(const Registers& registers) {
     return (before & 3) == 0 && kernel_address(at) && kernel_address(stack);
 }
 
+constexpr Relocation relocations[] = { // numbers of the LoongArch psABI
+    {0, Relocation::Kind::none}, // R_LARCH_NONE
+    {1, Relocation::Kind::absolute, 4}, // 32
+    {2, Relocation::Kind::absolute, 8}, // 64
+    {47, Relocation::Kind::add, 1}, // ADD8
+    {48, Relocation::Kind::add, 2}, // ADD16
+    {50, Relocation::Kind::add, 4}, // ADD32
+    {51, Relocation::Kind::add, 8}, // ADD64
+    {52, Relocation::Kind::subtract, 1}, // SUB8
+    {53, Relocation::Kind::subtract, 2}, // SUB16
+    {55, Relocation::Kind::subtract, 4}, // SUB32
+    {56, Relocation::Kind::subtract, 8}, // SUB64
+    {99, Relocation::Kind::relative, 4}, // 32_PCREL
+    {105, Relocation::Kind::add6, 1}, // ADD6
+    {106, Relocation::Kind::subtract6, 1}, // SUB6
+    {107, Relocation::Kind::add_uleb}, // ADD_ULEB128
+    {108, Relocation::Kind::subtract_uleb}, // SUB_ULEB128
+    {109, Relocation::Kind::relative, 8}, // 64_PCREL
+};
+
 } // namespace
 
 extern const Architecture arch_loongarch64;
@@ -217,6 +237,7 @@ const Architecture arch_loongarch64 = {
     .direct_map = direct_map,
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
+    .relocations = relocations,
 };
 
 } // namespace kcrash

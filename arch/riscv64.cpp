@@ -253,6 +253,28 @@ bool plausible(const Registers& registers) {
     return kernel_address(at) && kernel_address(stack) && stack % 8 == 0 && at % 2 == 0;
 }
 
+constexpr Relocation relocations[] = {
+    {R_RISCV_NONE, Relocation::Kind::none},
+    {R_RISCV_32, Relocation::Kind::absolute, 4},
+    {R_RISCV_64, Relocation::Kind::absolute, 8},
+    {R_RISCV_ADD8, Relocation::Kind::add, 1},
+    {R_RISCV_ADD16, Relocation::Kind::add, 2},
+    {R_RISCV_ADD32, Relocation::Kind::add, 4},
+    {R_RISCV_ADD64, Relocation::Kind::add, 8},
+    {R_RISCV_SUB8, Relocation::Kind::subtract, 1},
+    {R_RISCV_SUB16, Relocation::Kind::subtract, 2},
+    {R_RISCV_SUB32, Relocation::Kind::subtract, 4},
+    {R_RISCV_SUB64, Relocation::Kind::subtract, 8},
+    {R_RISCV_SUB6, Relocation::Kind::subtract6, 1},
+    {R_RISCV_SET6, Relocation::Kind::set6, 1},
+    {R_RISCV_SET8, Relocation::Kind::set, 1},
+    {R_RISCV_SET16, Relocation::Kind::set, 2},
+    {R_RISCV_SET32, Relocation::Kind::set, 4},
+    {R_RISCV_32_PCREL, Relocation::Kind::relative, 4},
+    {60, Relocation::Kind::set_uleb}, // SET_ULEB128
+    {61, Relocation::Kind::subtract_uleb}, // SUB_ULEB128
+};
+
 } // namespace
 
 extern const Architecture arch_riscv64;
@@ -285,6 +307,7 @@ const Architecture arch_riscv64 = {
     .vmemmap_frame = vmemmap_frame,
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
+    .relocations = relocations,
 };
 
 } // namespace kcrash

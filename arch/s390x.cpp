@@ -28,7 +28,6 @@
 // arch/s390/include/asm/pgtable.h, lowcore.h, ptrace.h; zSeries ELF ABI supplement (register numbers of DWARF).
 #include "arch/architecture.hpp"
 #include "arch/page_table.hpp"
-#include "arch/vmcoreinfo.hpp"
 #include "core/error.hpp"
 #include <algorithm>
 #include <charconv>
@@ -205,11 +204,9 @@ bool plausible(const Registers& registers) {
     return pc && !(pc & 1) && sp && !(sp & 7);
 }
 
-} // namespace
-
 // The lowcore has the physical address of the note (struct lowcore: vmcore_info, in the first CPU's prefix area and in absolute
 // zero alike). Before it is set, the word holds an offset with bit 0 set.
-std::string s390x_vmcoreinfo(const PhysicalMemory& memory) {
+std::string find_vmcoreinfo(const PhysicalMemory& memory) {
     constexpr PhysicalAddress pointer{0xe0c};
     constexpr std::string_view name("VMCOREINFO\0", 11);
     constexpr size_t most = 64 << 10; // bytes of text
@@ -223,6 +220,16 @@ std::string s390x_vmcoreinfo(const PhysicalMemory& memory) {
     if (memory.try_read(note + sizeof bytes, std::as_writable_bytes(std::span(text))) != Fault::none) return {};
     return text;
 }
+
+constexpr Relocation relocations[] = {
+    {R_390_NONE, Relocation::Kind::none},
+    {R_390_64, Relocation::Kind::absolute, 8},
+    {R_390_32, Relocation::Kind::absolute, 4},
+    {R_390_PC32, Relocation::Kind::relative, 4},
+    {R_390_PC64, Relocation::Kind::relative, 8},
+};
+
+} // namespace
 
 extern const Architecture arch_s390x;
 const Architecture arch_s390x = {
@@ -254,6 +261,8 @@ const Architecture arch_s390x = {
     .direct_map = direct_map,
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
+    .relocations = relocations,
+    .find_vmcoreinfo = find_vmcoreinfo,
 };
 
 } // namespace kcrash

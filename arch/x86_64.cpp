@@ -68,19 +68,26 @@ std::optional<ControlRegisters> qemu_control_registers(const KernelFacts& facts)
     return std::nullopt;
 }
 
-PageTableLayout layout(const KernelFacts& facts) {
-    const auto registers = qemu_control_registers(facts);
-    bool five = registers && (registers->cr4 >> 12 & 1);
-    if (auto told = facts.number("pgtable_l5_enabled")) five = *told != 0;
-    PageTableLayout result = five ? five_levels : four_levels;
-    result.ignored_bits = facts.number("sme_mask").value_or(0);
-    result.never_swapped = [](uint64_t address) { return address >> 63 != 0; };
-    return result;
-}
-
 std::optional<uint64_t> physical_base(const KernelFacts& facts) {
     if (auto option = facts.option("phys_base")) return option;
     return facts.number("phys_base");
+}
+
+// Where VMCOREINFO does not tell, control registers do, or the kernel's own variable (arch/x86/kernel/head64.c, since v4.17).
+bool five_levels_in_use(const PhysicalMemory& memory, const KernelFacts& facts) {
+    if (auto told = facts.number("pgtable_l5_enabled")) return *told != 0;
+    if (const auto registers = qemu_control_registers(facts)) return registers->cr4 >> 12 & 1;
+    const auto variable = facts.symbol("__pgtable_l5_enabled"), base = physical_base(facts);
+    std::byte bytes[4];
+    if (!variable || !base || memory.try_read(PhysicalAddress{*variable - kernel_map + *base}, bytes) != Fault::none) return false;
+    return load<uint32_t>(bytes, ByteOrder::little) == 1;
+}
+
+PageTableLayout layout(const PhysicalMemory& memory, const KernelFacts& facts) {
+    PageTableLayout result = five_levels_in_use(memory, facts) ? five_levels : four_levels;
+    result.ignored_bits = facts.number("sme_mask").value_or(0);
+    result.never_swapped = [](uint64_t address) { return address >> 63 != 0; };
+    return result;
 }
 
 std::unique_ptr<Translator> kernel_translator(const PhysicalMemory& memory, const KernelFacts& facts) {
@@ -89,15 +96,15 @@ std::unique_ptr<Translator> kernel_translator(const PhysicalMemory& memory, cons
     for (const char* name : {"init_top_pgt", "swapper_pg_dir", "init_level4_pgt"})
         if (!top) top = facts.symbol(name);
     const auto base = physical_base(facts);
-    if (top && base) return make_translator(memory, layout(facts), PhysicalAddress{*top - kernel_map + *base});
+    if (top && base) return make_translator(memory, layout(memory, facts), PhysicalAddress{*top - kernel_map + *base});
     if (const auto registers = qemu_control_registers(facts))
-        return make_translator(memory, layout(facts), PhysicalAddress{registers->cr3 & address_bits & ~uint64_t{0x1000}});
+        return make_translator(memory, layout(memory, facts), PhysicalAddress{registers->cr3 & address_bits & ~uint64_t{0x1000}});
     throw Error(fmt::format("cannot find the kernel's page tables: the dump has no {}; give it with -m phys_base=ADDRESS",
                             top ? "NUMBER(phys_base) in its vmcoreinfo" : "SYMBOL(swapper_pg_dir) in its vmcoreinfo"));
 }
 
 std::unique_ptr<Translator> user_translator(const PhysicalMemory& memory, const KernelFacts& facts, PhysicalAddress root) {
-    return make_translator(memory, layout(facts), root);
+    return make_translator(memory, layout(memory, facts), root);
 }
 
 std::string describe_entry(const KernelFacts&, uint64_t entry) {
@@ -179,6 +186,15 @@ bool plausible(const Registers& registers) {
     return (code == 0x33 || code == 0x23) && stack == 0x2b && flags & interrupts && pc && pc < user_end && sp && sp < user_end;
 }
 
+constexpr Relocation relocations[] = {
+    {R_X86_64_NONE, Relocation::Kind::none},
+    {R_X86_64_64, Relocation::Kind::absolute, 8},
+    {R_X86_64_32, Relocation::Kind::absolute, 4},
+    {R_X86_64_32S, Relocation::Kind::absolute, 4},
+    {R_X86_64_PC32, Relocation::Kind::relative, 4},
+    {R_X86_64_PC64, Relocation::Kind::relative, 8},
+};
+
 } // namespace
 
 extern const Architecture arch_x86_64;
@@ -209,6 +225,7 @@ const Architecture arch_x86_64 = {
     .walk_lines = {.kernel_top = "PGD DIRECTORY: {address}", .user_top = nullptr, .kernel_first = "PAGE DIRECTORY: {entry}", .virtual_addresses = false},
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
+    .relocations = relocations,
 };
 
 } // namespace kcrash

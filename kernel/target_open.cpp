@@ -5,7 +5,7 @@
 //   vmlinux ---------> build-id ------+                       |
 //   PhysicalMemory + Architecture + symbols -> kernel AddressSpace -> types (BTF) -> modules
 #include "kernel/target_open.hpp"
-#include "arch/vmcoreinfo.hpp"
+#include "core/dump/memory_note.hpp"
 #include "core/dump/raw.hpp"
 #include "core/error.hpp"
 #include "kernel/modules.hpp"
@@ -31,7 +31,8 @@ struct Target::Opening {
     Target& t;
     TargetFacts* facts = nullptr;
     std::shared_ptr<const SymbolTable> table;
-    FoundFile searched; // for vmlinux, when none was given
+    FoundFile searched;                    // for vmlinux, when none was given
+    std::optional<uint64_t> banner_offset; // KASLR's, where the kernel was found without VMCOREINFO
 
     void dump() {
         t.dump_ = open_dump(t.options_.dump_files);
@@ -79,7 +80,12 @@ struct Target::Opening {
     // QEMU's dumps of many machines have no such note.
     void vmcoreinfo() {
         if (!t.vmcoreinfo_.empty()) return;
-        t.vmcoreinfo_ = VmcoreInfo(find_vmcoreinfo(*t.arch_, *t.physical_));
+        if (t.arch_->find_vmcoreinfo) t.vmcoreinfo_ = VmcoreInfo(t.arch_->find_vmcoreinfo(*t.physical_));
+        if (t.vmcoreinfo_.empty() && !t.options_.kaslr) {
+            banner_offset = offset_of_banner();
+            const auto note = banner_offset ? std::nullopt : find_memory_note(*t.dump_);
+            if (note) t.vmcoreinfo_ = VmcoreInfo(note->text);
+        }
         t.physical_->set_page_size(kernel_page_size(t.vmcoreinfo_, *t.dump_));
     }
 
@@ -106,12 +112,15 @@ struct Target::Opening {
             const auto linked = cached_symbols(*t.elf_, 0, t.options_.use_cache);
             const auto found = linked->find("_stext");
             if (!found.empty()) t.kernel_offset_ = *stext - linked->at(found.front()).address;
-        } else if (t.vmcoreinfo_.empty() && t.elf_) t.kernel_offset_ = offset_of_banner().value_or(0);
+        } else if (banner_offset) t.kernel_offset_ = *banner_offset;
+        else if (t.vmcoreinfo_.empty())
+            t.warnings_.push_back("the dump has no VMCOREINFO and the kernel's banner was not found: KASLR is taken to be off; give --kaslr if it was on");
     }
 
     // A dump without VMCOREINFO (sadump, Xen's, QEMU's of a guest that did not offer it): the kernel is where its banner is. The page
     // tables are known from control registers then. KASLR moves by whole large pages, and by a gigabyte at most.
-    std::optional<uint64_t> offset_of_banner() {
+    std::optional<uint64_t> offset_of_banner() const {
+        if (!t.elf_) return std::nullopt;
         constexpr uint64_t step = uint64_t{2} << 20, limit = uint64_t{1} << 30;
         constexpr std::string_view begin = "Linux version ";
         const auto linked = cached_symbols(*t.elf_, 0, t.options_.use_cache);
@@ -212,7 +221,7 @@ std::unique_ptr<Target> Target::open(const TargetOptions& options) {
     std::unique_ptr<Target> target(new Target);
     target->options_ = options;
     target->lazy_ = std::make_unique<Lazy>();
-    Opening step{*target, nullptr, nullptr, {}};
+    Opening step{*target, nullptr, nullptr, {}, {}};
     step.dump();
     step.vmlinux();
     step.vmcoreinfo();

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Only what assemblers put into debug sections is known here: absolute and place-relative words; and where the linker may still
-// shorten code (RISC-V, LoongArch) differences, as one relocation that adds to what is there and one that subtracts.
-// The addend is in the relocation (RELA) or in its place (REL: i386, arm).
-//
-// To add an architecture: add its relocation types to `known`; they are in its ELF psABI.
+// Which types there are, and what each does, is in the architecture's record. The addend is in the relocation (RELA) or in its place
+// (REL: i386, arm).
 #include "symbols/dwarf_relocate.hpp"
+#include "arch/architecture.hpp"
 #include "core/bytes.hpp"
 #include "core/error.hpp"
 #include <fmt/format.h>
@@ -13,50 +11,12 @@
 namespace kcrash {
 namespace {
 
-enum class Kind : uint8_t { none, absolute, relative, add, subtract, set, subtract6, set6, add6, add_uleb, set_uleb, subtract_uleb };
-
-struct Relocation {
-    uint16_t machine;
-    uint32_t type;
-    Kind kind;
-    uint8_t size; // bytes; 0: as many as are there (LEB128)
-};
-
-constexpr uint16_t em_loongarch = 258;
-
-constexpr Relocation known[] = {
-    {EM_X86_64, R_X86_64_NONE, Kind::none, 0},     {EM_X86_64, R_X86_64_64, Kind::absolute, 8},   {EM_X86_64, R_X86_64_32, Kind::absolute, 4},
-    {EM_X86_64, R_X86_64_32S, Kind::absolute, 4},  {EM_X86_64, R_X86_64_PC32, Kind::relative, 4}, {EM_X86_64, R_X86_64_PC64, Kind::relative, 8},
-    {EM_S390, R_390_NONE, Kind::none, 0},          {EM_S390, R_390_64, Kind::absolute, 8},        {EM_S390, R_390_32, Kind::absolute, 4},
-    {EM_S390, R_390_PC32, Kind::relative, 4},      {EM_S390, R_390_PC64, Kind::relative, 8},
-    {EM_386, R_386_NONE, Kind::none, 0},           {EM_386, R_386_32, Kind::absolute, 4},         {EM_386, R_386_PC32, Kind::relative, 4},
-    {EM_ARM, R_ARM_NONE, Kind::none, 0},           {EM_ARM, R_ARM_ABS32, Kind::absolute, 4},      {EM_ARM, R_ARM_REL32, Kind::relative, 4},
-    {EM_RISCV, R_RISCV_NONE, Kind::none, 0},       {EM_RISCV, R_RISCV_32, Kind::absolute, 4},     {EM_RISCV, R_RISCV_64, Kind::absolute, 8},
-    {EM_RISCV, R_RISCV_ADD8, Kind::add, 1},        {EM_RISCV, R_RISCV_ADD16, Kind::add, 2},       {EM_RISCV, R_RISCV_ADD32, Kind::add, 4},
-    {EM_RISCV, R_RISCV_ADD64, Kind::add, 8},       {EM_RISCV, R_RISCV_SUB8, Kind::subtract, 1},   {EM_RISCV, R_RISCV_SUB16, Kind::subtract, 2},
-    {EM_RISCV, R_RISCV_SUB32, Kind::subtract, 4},  {EM_RISCV, R_RISCV_SUB64, Kind::subtract, 8},  {EM_RISCV, R_RISCV_SUB6, Kind::subtract6, 1},
-    {EM_RISCV, R_RISCV_SET6, Kind::set6, 1},       {EM_RISCV, R_RISCV_SET8, Kind::set, 1},        {EM_RISCV, R_RISCV_SET16, Kind::set, 2},
-    {EM_RISCV, R_RISCV_SET32, Kind::set, 4},       {EM_RISCV, R_RISCV_32_PCREL, Kind::relative, 4}, {EM_RISCV, 60, Kind::set_uleb, 0}, // SET_ULEB128
-    {EM_RISCV, 61, Kind::subtract_uleb, 0},        // SUB_ULEB128
-    {em_loongarch, 0, Kind::none, 0},              {em_loongarch, 1, Kind::absolute, 4},          {em_loongarch, 2, Kind::absolute, 8},
-    {em_loongarch, 47, Kind::add, 1},              {em_loongarch, 48, Kind::add, 2},              {em_loongarch, 50, Kind::add, 4},
-    {em_loongarch, 51, Kind::add, 8},              {em_loongarch, 52, Kind::subtract, 1},         {em_loongarch, 53, Kind::subtract, 2},
-    {em_loongarch, 55, Kind::subtract, 4},         {em_loongarch, 56, Kind::subtract, 8},         {em_loongarch, 99, Kind::relative, 4},
-    {em_loongarch, 105, Kind::add6, 1},            {em_loongarch, 106, Kind::subtract6, 1},       {em_loongarch, 107, Kind::add_uleb, 0},
-    {em_loongarch, 108, Kind::subtract_uleb, 0},   {em_loongarch, 109, Kind::relative, 8},
-    {EM_AARCH64, R_AARCH64_NONE, Kind::none, 0},   {EM_AARCH64, R_AARCH64_ABS64, Kind::absolute, 8}, {EM_AARCH64, R_AARCH64_ABS32, Kind::absolute, 4},
-    {EM_AARCH64, R_AARCH64_PREL64, Kind::relative, 8}, {EM_AARCH64, R_AARCH64_PREL32, Kind::relative, 4},
-};
-
-const Relocation* find_relocation(uint16_t machine, uint32_t type) {
-    for (const Relocation& relocation : known)
-        if (relocation.machine == machine && relocation.type == type) return &relocation;
-    return nullptr;
-}
+using Kind = Relocation::Kind;
 
 class Relocator {
 public:
-    Relocator(Elf* elf, const ElfFile& file, const std::vector<uint64_t>& addresses) : elf_(elf), file_(file), addresses_(addresses) {}
+    Relocator(Elf* elf, const ElfFile& file, const std::vector<uint64_t>& addresses)
+        : elf_(elf), file_(file), addresses_(addresses), arch_(find_architecture(file.machine(), file.order(), file.word_size())) {}
 
     void run() {
         for (const ElfSection& section : file_.sections()) {
@@ -69,6 +29,13 @@ public:
     }
 
 private:
+    const Relocation* find_relocation(uint32_t type) const {
+        if (!arch_) return nullptr;
+        for (const Relocation& relocation : arch_->relocations)
+            if (relocation.type == type) return &relocation;
+        return nullptr;
+    }
+
     // A section that was freed after the module's init has run gets a place of its own, where no kernel address is.
     uint64_t address_of(size_t index) const {
         if (index >= addresses_.size()) return 0;
@@ -96,7 +63,7 @@ private:
             if (!get_entry(*entries, static_cast<int>(i), section.type == SHT_REL, entry)) return;
             if (!gelf_getsym(symbols, static_cast<int>(GELF_R_SYM(entry.r_info)), &symbol)) continue;
             const auto type = static_cast<uint32_t>(GELF_R_TYPE(entry.r_info));
-            const Relocation* relocation = find_relocation(file_.machine(), type);
+            const Relocation* relocation = find_relocation(type);
             if (!relocation)
                 throw FileError(fmt::format("{}: {} has relocations of type {}, which are not known for ELF machine {}", file_.path(), section.name, type,
                                             file_.machine()));
@@ -155,6 +122,7 @@ private:
     Elf* elf_;
     const ElfFile& file_;
     const std::vector<uint64_t>& addresses_;
+    const Architecture* arch_; // null: none of ours
 };
 
 } // namespace

@@ -58,7 +58,38 @@ void read_what_there_is(const ByteSource& file, uint64_t at, std::span<std::byte
     }
 }
 
+// A dump's memory as bytes at their physical addresses. Reads whole pages.
+class MemoryBytes final : public ByteSource {
+public:
+    explicit MemoryBytes(const Dump& dump) : dump_(dump), page_(dump.info().page_size) {}
+    Fault try_read(FileOffset at, std::span<std::byte> into) const override {
+        std::vector<std::byte> page(page_);
+        for (uint64_t address = at.value; !into.empty();) {
+            const Fault fault = dump_.try_read_page(PageFrame(address / page_), page);
+            if (fault != Fault::none) return fault;
+            const uint64_t offset = address % page_;
+            const size_t n = static_cast<size_t>(std::min<uint64_t>(page_ - offset, into.size()));
+            std::memcpy(into.data(), page.data() + offset, n);
+            into = into.subspan(n);
+            address += n;
+        }
+        return Fault::none;
+    }
+    uint64_t size() const override { return UINT64_MAX; }
+    const std::string& path() const override { return dump_.info().files.front(); }
+
+private:
+    const Dump& dump_;
+    uint64_t page_; // bytes
+};
+
 } // namespace
+
+std::optional<MemoryNote> find_memory_note(const Dump& dump) {
+    std::vector<Extent> memory;
+    for (const PhysicalRange& range : dump.memory()) memory.push_back({range.begin.value, range.end.value, range.begin.value});
+    return find_memory_note(MemoryBytes(dump), memory);
+}
 
 std::optional<MemoryNote> find_memory_note(const ByteSource& bytes, const std::vector<Extent>& memory) {
     std::vector<std::byte> buffer(window + header_bytes + most_text); // windows overlap by the largest note

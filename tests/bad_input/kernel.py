@@ -3,6 +3,7 @@
 """Damaged kernel structures: a free list, a vmalloc list, a message, struct pages. What is wrong is told, the rest is shown."""
 import json
 import pathlib
+import re
 import shutil
 import sys
 
@@ -88,6 +89,24 @@ class Suite(Patcher):
         text = json.dumps(part)
         self.count.check("excluded" in text, "those that are lost say why", result.stderr[:500])
 
+    def no_vmcoreinfo(self):
+        """The dump has no VMCOREINFO: that of the kernel's memory is found. Where its page is left out, KASLR is said to be unknown."""
+        dump = self.copy()
+        changed = kdump.Kdump(dump)
+        changed.forget_vmcoreinfo()
+        whole, (found, result) = self.ask("bt")[0], self.ask("bt", dump)
+        self.count.check(found["items"] == whole["items"], "without VMCOREINFO the stack is the same", result.stderr[-800:])
+        changed.exclude(self.place(int(self.find(self.ask("p -x vmcoreinfo_note")[0], "value"), 16)) >> 12)
+        facts = self.sample.dump.read_bytes()[:1 << 20]
+        base = int(re.search(rb"NUMBER\(phys_base\)=(-?\d+)", facts)[1])
+        offset = re.search(rb"KERNELOFFSET=([0-9a-f]+)", facts)[1].decode()
+        words = [str(dump) if word == str(self.sample.dump) else str(word) for word in self.sample.arguments()]
+        lost = tool.run(self.options.kcrash, [*words, "-m", f"phys_base={base:#x}", "-C", "bt"], self.home)
+        self.count.check("--kaslr" in lost.stderr, "and where it is nowhere, --kaslr is asked for", lost.stderr[-800:])
+        told = tool.run(self.options.kcrash, [*words, "-m", f"phys_base={base:#x}", f"--kaslr=0x{offset}", "-s", "-C", "bt"], self.home)
+        whole = tool.run(self.options.kcrash, [str(word) for word in self.sample.arguments()] + ["-s", "-C", "bt"], self.home)
+        self.count.check(told.stdout == whole.stdout, "with it the stack is the same", told.stdout + told.stderr[-800:])
+
     def find(self, tree, name):
         if isinstance(tree, dict):
             if name in tree and isinstance(tree[name], str) and tree[name].startswith("0x"):
@@ -109,7 +128,7 @@ def main():
         count.finish()
     suite = Suite(options, sample, count)
     try:
-        for test in (suite.free_list, suite.struct_pages, suite.vmalloc, suite.messages):
+        for test in (suite.free_list, suite.struct_pages, suite.vmalloc, suite.messages, suite.no_vmcoreinfo):
             test()
     finally:
         shutil.rmtree(suite.folder)

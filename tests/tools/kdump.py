@@ -52,3 +52,16 @@ class Kdump:
         self.file.seek(self.descriptors_at + self.index(frame) * DESCRIPTOR.size)
         self.file.write(DESCRIPTOR.pack(end, len(page), 0, 0))
         self.file.flush()
+
+    def forget_vmcoreinfo(self):
+        """No VMCOREINFO: neither in the header nor as a note; that of the memory stays."""
+        self.file.seek(self.block_size + 32)
+        self.file.write(bytes(16))
+        self.file.seek(0)
+        head = self.file.read(1 << 20)
+        at = head.find(b"VMCOREINFO\0")
+        while at >= 0:
+            self.file.seek(at)
+            self.file.write(b"X")
+            at = head.find(b"VMCOREINFO\0", at + 1)
+        self.file.flush()
