@@ -7,10 +7,12 @@
 //     92   the XML and the cookie, as many bytes as the length says; then the stream
 //
 // The compression is a program through which libvirt wrote the stream: 0 none, 1 gzip, 2 bzip2, 3 xz, 4 lzop, 5 zstd; 6 is the
-// sparse layout of libvirt 11. Only 0 is read in place. "virsh dump" without --memory-only writes the stream without this header.
+// sparse layout of libvirt 11. Only 0 is read in place; gzip and xz are read as packed files are (core/packed_file.hpp). "virsh
+// dump" without --memory-only writes the stream without this header.
 // Specified by libvirt's src/qemu/qemu_saveimage.h.
 #include "core/cursor.hpp"
 #include "core/dump/qemu_stream.hpp"
+#include "core/packed_file.hpp"
 #include "core/slice.hpp"
 #include <algorithm>
 #include <array>
@@ -45,9 +47,11 @@ Header parse(std::span<const std::byte> bytes, const std::string& path) {
                                 load<uint32_t>(bytes.data() + whole.size(), ByteOrder::little)));
 }
 
+constexpr std::array<std::string_view, 7> programs = {"", "gzip", "bzip2", "xz", "lzop", "zstd", "the sparse layout"};
+
 [[noreturn]] void refuse(const std::string& path, uint32_t compression) {
-    static constexpr std::array<const char*, 7> programs = {"", "gzip", "bzip2", "xz", "lzop", "zstd", "the sparse layout"};
-    const std::string how = compression < programs.size() ? programs[compression] : fmt::format("method {}", compression);
+    const std::string how =
+        compression < programs.size() ? std::string(programs[compression]) : fmt::format("method {}", compression);
     throw FileError(fmt::format(
         "{}: a libvirt save file whose stream is written with {}; set save_image_format = \"raw\" in qemu.conf and save again",
         path, how));
@@ -61,12 +65,23 @@ std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files)
     if (starts_with(bytes, unfinished))
         throw FileError(fmt::format("{}: a libvirt save file that was not finished", file->path()));
     const Header header = parse(bytes, file->path());
-    if (header.compression != 0) refuse(file->path(), header.compression);
     const uint64_t begin = header_bytes + header.xml_bytes;
-    std::array<std::byte, 4> magic{};
-    if (file->try_read(FileOffset(begin), magic) != Fault::none || !is_qemu_stream(magic))
+    auto stream = tail_of(file, begin);
+    std::vector<std::string> warnings;
+    std::array<std::byte, 8> magic{};
+    (void)stream->try_read(FileOffset(0), magic);
+    if (header.compression != 0) {
+        const auto packer = header.compression < programs.size() ? programs[header.compression] : std::string_view();
+        if (packer != "gzip" && packer != "xz") refuse(file->path(), header.compression);
+        if (packer_of(magic) != packer)
+            throw FileError(
+                fmt::format("{}: damaged libvirt header: nothing packed with {} begins at offset 0x{:x}", file->path(), packer, begin));
+        stream = open_packed(std::move(stream), packer, warnings);
+        (void)stream->try_read(FileOffset(0), magic);
+    }
+    if (!is_qemu_stream(magic))
         throw FileError(fmt::format("{}: damaged libvirt header: no QEMU stream begins at offset 0x{:x}", file->path(), begin));
-    return open_qemu_stream(tail_of(file, begin), "libvirt save file");
+    return open_qemu_stream(std::move(stream), "libvirt save file", std::move(warnings));
 }
 
 } // namespace

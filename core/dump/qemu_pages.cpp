@@ -69,6 +69,11 @@ uint64_t StreamPages::add(uint64_t at, bool fill) {
     return count_++;
 }
 
+uint64_t StreamPages::add_row(uint64_t at, bool fill, uint64_t count) {
+    runs_.push_back({count_, at, fill ? 0 : static_cast<uint32_t>(page_size), fill});
+    return (count_ += count) - count;
+}
+
 std::shared_ptr<const ByteSource> StreamPages::source(std::shared_ptr<const ByteSource> file) && {
     return std::make_shared<PagesSource>(std::move(file), std::move(runs_), count_);
 }

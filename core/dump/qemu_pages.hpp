@@ -12,6 +12,8 @@ public:
     static constexpr uint64_t page_size = 4096;
     // The next page: its bytes at `at`, or one byte at `at` that fills it. Gives the page's number.
     uint64_t add(uint64_t at, bool fill);
+    // The next `count` pages, whose bytes follow each other; or one byte that fills all of them. Gives the first one's number.
+    uint64_t add_row(uint64_t at, bool fill, uint64_t count);
     // The pages as one file: page n at n * page_size.
     std::shared_ptr<const ByteSource> source(std::shared_ptr<const ByteSource> file) &&;
 

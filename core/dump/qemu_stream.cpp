@@ -13,7 +13,7 @@
 //
 // The data of "ram" are words, an address in the upper bits and flags in the lower twelve:
 //
-//     0x04   the sum of all blocks; then for each u8 length, name, u64 size
+//     0x04   the sum of all blocks; then for each u8 length, name, u64 size; with "mapped-ram" a header, see mapped_block()
 //     0x08   a page: unless 0x20 (the block is the last one's) u8 length, block; then 4,096 bytes
 //     0x02   a page of one byte's value: as 0x08, then that byte
 //     0x10   the end of the round
@@ -22,7 +22,8 @@
 // What is odd about it. There is no index: opening reads every word. A page of a guest that ran comes several times; the last
 // counts. It names blocks, never physical addresses: those are QEMU's own, see qemu_machines.cpp. Sections of devices do not tell
 // their length, so behind the memory only one thing is looked for: the sections named "cpu", of which the first registers of
-// x86_64 are used. Pages are of 4,096 bytes whatever the guest's pages are. Specified by QEMU's docs/devel/migration.rst,
+// x86_64 are used. With the capability "mapped-ram" (QEMU 9.0) there are no pages in the rounds: each block has its own place in the
+// file, and a bitmap says which of its pages are there; the others are zero. Pages are of 4,096 bytes whatever the guest's pages are. Specified by QEMU's docs/devel/migration.rst,
 // migration/ram.c, target/i386/machine.c.
 #include "core/dump/qemu_stream.hpp"
 #include "core/bytes.hpp"
@@ -99,8 +100,10 @@ private:
 
 class Reader {
 public:
-    Reader(std::shared_ptr<const ByteSource> file, std::string format) : file_(std::move(file)), stream_(*file_) {
+    Reader(std::shared_ptr<const ByteSource> file, std::string format, std::vector<std::string> warnings)
+        : file_(std::move(file)), stream_(*file_) {
         parts_.format = std::move(format);
+        parts_.warnings = std::move(warnings);
         parts_.offsets_are_of_the_file = false;
     }
 
@@ -165,10 +168,15 @@ private:
             if (const uint32_t bits = stream_.u32(); bits != 12) damaged(fmt::format("pages of 2^{} bytes are not read", bits));
         } else if (name == "configuration/capabilities") {
             std::string names;
-            for (uint32_t n = std::min<uint32_t>(stream_.u32(), 64); n > 0; --n) names += " " + stream_.name();
-            throw FileError(
-                fmt::format("{}: a QEMU stream with capabilities that kcrash does not read:{}; write it again without them",
-                            file_->path(), names));
+            for (uint32_t n = std::min<uint32_t>(stream_.u32(), 64); n > 0; --n) {
+                const std::string capability = stream_.name();
+                if (capability == "mapped-ram") mapped_ = true;
+                else names += " " + capability;
+            }
+            if (!names.empty())
+                throw FileError(
+                    fmt::format("{}: a QEMU stream with capabilities that kcrash does not read:{}; write it again without them",
+                                file_->path(), names));
         } else damaged(fmt::format("subsection {}", name));
         return true;
     }
@@ -210,6 +218,7 @@ private:
             if (blocks_.size() == most_blocks) damaged("too many blocks of memory");
             sum -= block.size;
             blocks_.push_back(std::move(block));
+            if (mapped_) places_.push_back(mapped_block(blocks_.back().size));
         }
         bases_.assign(blocks_.size(), UINT64_MAX);
         uint64_t total = 0;
@@ -226,6 +235,64 @@ private:
                             "--memory-only\" or \"dump-guest-memory\"",
                             file_->path(), machine_));
         parts_.machine = machine_;
+        for (size_t i = 0; i < places_.size(); ++i)
+            if (bases_[i] != UINT64_MAX) mapped_pages(blocks_[i], places_[i], bases_[i]);
+    }
+
+    // Where a block lies: u32 version = 1, u64 page size, u64 offset of its bitmap, u64 offset of its pages. The next block is
+    // behind its pages.
+    struct Place {
+        uint64_t header, bitmap, pages; // file offsets
+    };
+    Place mapped_block(uint64_t size) {
+        const uint64_t at = stream_.at();
+        const uint32_t version = stream_.u32();
+        const uint64_t bytes = stream_.u64();
+        const Place place{at, stream_.u64(), stream_.u64()};
+        if (version != 1 || bytes != page_size) damaged(fmt::format("mapped-ram of version {} with pages of {} bytes", version, bytes));
+        const uint64_t bitmap_bytes = (size / page_size + 63) / 64 * 8, file = file_->size();
+        if (place.bitmap < stream_.at() || place.bitmap > file || bitmap_bytes > file - place.bitmap || place.pages < place.bitmap + bitmap_bytes ||
+            place.pages > file)
+            damaged(fmt::format("a bitmap of {} bytes at 0x{:x}, pages at 0x{:x}", bitmap_bytes, place.bitmap, place.pages));
+        stream_.skip(place.pages - stream_.at());
+        stream_.skip(std::min(size, file - place.pages)); // what is cut off is found out when it is read
+        return place;
+    }
+
+    // The bitmap is written as the host's words: on a little-endian host bit n of byte n / 8.
+    void mapped_pages(const RamBlock& block, const Place& place, uint64_t base) {
+        constexpr uint64_t piece_bytes = 65536;
+        const uint64_t count = block.size / page_size;
+        std::vector<std::byte> bits(piece_bytes);
+        for (uint64_t first = 0; first < count; first += piece_bytes * 8) {
+            check_interrupt();
+            const uint64_t there = std::min(count - first, piece_bytes * 8);
+            const auto piece = std::span(bits).first((there + 7) / 8);
+            if (file_->try_read(FileOffset(place.bitmap + first / 8), piece) != Fault::none) damaged("its bitmap cannot be read");
+            const auto is_set = [&](uint64_t n) { return (piece[n / 8] >> n % 8 & std::byte{1}) != std::byte{0}; };
+            for (uint64_t n = 0, end = 0; n < there; n = end) {
+                const bool stored = is_set(n);
+                for (end = n; end < there && is_set(end) == stored; ++end) {}
+                // The first byte of the header, its version's, is zero: it fills the pages that are.
+                const uint64_t at = stored ? place.pages + (first + n) * page_size : place.header;
+                keep(base + (first + n) * page_size, pages_.add_row(at, !stored, end - n) * page_size, (end - n) * page_size);
+            }
+        }
+        pages_of_memory_ += count;
+    }
+
+    // Bytes of main memory, from `at` on in the order of the blocks, lie at `source` in the pages.
+    void keep(uint64_t at, uint64_t source, uint64_t bytes) {
+        for (const Extent& piece : memory_.pieces) {
+            const uint64_t begin = std::max(at, piece.source), end = std::min(at + bytes, piece.source + (piece.end - piece.begin));
+            if (begin >= end) continue;
+            const uint64_t physical = piece.begin + (begin - piece.source);
+            const uint64_t from = source + (begin - at);
+            auto& extents = parts_.extents;
+            if (!extents.empty() && extents.back().end == physical && extents.back().source + (physical - extents.back().begin) == from)
+                extents.back().end += end - begin;
+            else extents.push_back({physical, physical + (end - begin), from, UINT64_MAX - extents.size()}); // the last one wins
+        }
     }
 
     void one_page(uint64_t address, uint64_t flags) {
@@ -242,17 +309,7 @@ private:
         if (base == UINT64_MAX) return; // a video card's
         ++pages_of_memory_;
         const uint64_t source = pages_.add(at, (flags & fill) != 0) * page_size;
-        for (const Extent& piece : memory_.pieces)
-            if (base + address >= piece.source && base + address - piece.source < piece.end - piece.begin)
-                add_extent(piece.begin + (base + address - piece.source), source);
-    }
-
-    void add_extent(uint64_t physical, uint64_t source) {
-        auto& extents = parts_.extents;
-        if (!extents.empty() && extents.back().end == physical &&
-            extents.back().source + (physical - extents.back().begin) == source)
-            extents.back().end += page_size;
-        else extents.push_back({physical, physical + page_size, source, UINT64_MAX - extents.size()}); // the last one wins
+        keep(base + address, source, page_size);
     }
 
     // The registers from the sections "cpu"; none when they are not as expected.
@@ -305,6 +362,8 @@ private:
     MappedParts parts_;
     std::string machine_;
     std::vector<RamBlock> blocks_;
+    bool mapped_ = false;         // "mapped-ram"
+    std::vector<Place> places_;   // of each block, when it is
     std::vector<uint64_t> bases_; // of each block in main memory; UINT64_MAX: it is not main memory
     QemuMemory memory_;
     StreamPages pages_;
@@ -328,8 +387,8 @@ bool is_qemu_stream(std::span<const std::byte> head) {
     return text.starts_with("QEVM");
 }
 
-std::unique_ptr<Dump> open_qemu_stream(std::shared_ptr<const ByteSource> file, std::string format) {
-    return Reader(std::move(file), std::move(format)).open();
+std::unique_ptr<Dump> open_qemu_stream(std::shared_ptr<const ByteSource> file, std::string format, std::vector<std::string> warnings) {
+    return Reader(std::move(file), std::move(format), std::move(warnings)).open();
 }
 
 extern const DumpFormat qemu_stream_format;

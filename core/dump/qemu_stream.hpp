@@ -6,7 +6,8 @@
 namespace kcrash {
 
 bool is_qemu_stream(std::span<const std::byte> head);
-// `format` is what the user is told: "QEMU migration stream". Throws FileError.
-std::unique_ptr<Dump> open_qemu_stream(std::shared_ptr<const ByteSource> file, std::string format);
+// `format` is what the user is told: "QEMU migration stream"; `warnings` too, before the stream's own. Throws FileError.
+std::unique_ptr<Dump> open_qemu_stream(std::shared_ptr<const ByteSource> file, std::string format,
+                                       std::vector<std::string> warnings = {});
 
 } // namespace kcrash

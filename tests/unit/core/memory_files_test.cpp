@@ -5,6 +5,7 @@
 #include "core/dump/raw.hpp"
 #include "tests/fixtures/memory_files.hpp"
 #include "tests/fixtures/open_fixture.hpp"
+#include "tests/fixtures/packed_writer.hpp"
 #include <doctest/doctest.h>
 #include <elf.h>
 #include <filesystem>
@@ -185,6 +186,31 @@ TEST_CASE("qemu stream: the registers of x86_64 CPUs become notes") {
     CHECK(note_register(note, 22) == 0x1005);                                    // gs_base
 }
 
+TEST_CASE("qemu stream: mapped-ram has each block at its place, and zeroes where the bitmap has none") {
+    StreamOptions options;
+    options.mapped = true;
+    options.cpus = {std::string(488, '\0')};
+    const auto bytes = write_qemu_stream(some_memory(), options);
+    const OpenFixture fixture(bytes);
+    CHECK(fixture.info().format == "QEMU migration stream");
+    CHECK(fixture.info().warnings.empty());
+    CHECK(fixture.dump->vmcoreinfo() == fixture_vmcoreinfo);
+    CHECK(fixture.dump->notes().size() == 2);
+    std::vector<std::byte> page(4096);
+    for (const auto& [frame, expected] : some_memory().pages) CHECK(fixture.page(frame) == expected.bytes);
+    CHECK(fixture.page(0x70) == std::vector<std::byte>(4096)); // the format says so
+    CHECK(fixture.fault(0xa4) == Fault::not_in_dump);
+    const size_t header = 8 + 5 + 10 + 1 + 27 + 4 + 4 + 11 + 1 + 4 + 4 + 8 + 8 + 7 + 8;
+    REQUIRE(load<uint32_t>(bytes.data() + header, ByteOrder::big) == 1);
+    auto other = bytes;
+    other[header + 3] = std::byte{2};
+    CHECK(open_error(other).ends_with("mapped-ram of version 2 with pages of 4096 bytes"));
+    auto wrong = bytes;
+    wrong[header + 12] = std::byte{0xff}; // the bitmap's offset
+    CHECK(open_error(wrong).find("a bitmap of 24 bytes at 0xff") != std::string::npos);
+    CHECK(open_error(std::span(bytes).first(0x100000 + 0x90 * 4096)) == "FILE: truncated: the stream ends before its memory");
+}
+
 TEST_CASE("qemu stream: one that was cut is read as far as it goes") {
     const auto bytes = write_qemu_stream(some_memory());
     const OpenFixture fixture(std::span<const std::byte>(bytes).first(bytes.size() * 3 / 4));
@@ -261,14 +287,28 @@ TEST_CASE("libvirt: the stream behind the header and the XML is read") {
     const auto stream = write_qemu_stream(some_memory(), options);
     const OpenFixture fixture(write_libvirt(stream));
     check_dump(*fixture.dump, "libvirt save file");
-    CHECK(open_error(write_libvirt(stream, 1)) == "FILE: a libvirt save file whose stream is written with gzip; set "
+    CHECK(open_error(write_libvirt(stream, 4)) == "FILE: a libvirt save file whose stream is written with lzop; set "
                                                   "save_image_format = \"raw\" in qemu.conf and save again");
+    CHECK(open_error(write_libvirt(stream, 1)) == "FILE: damaged libvirt header: nothing packed with gzip begins at offset 0xd4");
     CHECK(open_error(write_libvirt(stream, 99)).find("written with method 99;") != std::string::npos);
     CHECK(open_error(write_libvirt(stream, 0, "LibvirtQemudPart")) == "FILE: a libvirt save file that was not finished");
     auto wrong = write_libvirt(stream);
     wrong[20] = std::byte{7};
     CHECK(open_error(wrong).starts_with("FILE: damaged libvirt header: no QEMU stream begins at offset 0x"));
     CHECK(open_error(std::span(wrong).first(50)) == "FILE: needs 92 bytes at offset 0x0, the file ends at 0x32");
+}
+
+TEST_CASE("libvirt: a stream that was packed with gzip or xz is read") {
+    StreamOptions options;
+    options.cpus = {std::string(488, '\0')};
+    const auto stream = write_qemu_stream(some_memory(), options);
+    const OpenFixture zipped(write_libvirt(write_gzip(stream), 1));
+    CHECK(zipped.info().format == "libvirt save file");
+    CHECK(has_all(*zipped.dump, some_memory()));
+    CHECK(warning_of(zipped, 0) == "FILE: gzip has no index: all of it was unpacked once to make one; unpack it if you open it often");
+    CHECK_FALSE(zipped.dump->notes().empty());
+    check_dump(*OpenFixture(write_libvirt(write_xz(stream, 65536), 3)).dump, "libvirt save file");
+    CHECK(open_error(write_libvirt(write_gzip(std::vector<std::byte>(100)), 1)).starts_with("FILE: damaged libvirt header: no QEMU stream begins at offset 0x"));
 }
 
 TEST_CASE("vmware: memory inside the file, and beside it") {
