@@ -17,6 +17,7 @@
 #include "core/dump/frame_bitmap.hpp"
 #include "core/dump/kdump_header.hpp"
 #include "core/dump/machines.hpp"
+#include "core/dump/memory_note.hpp"
 #include "core/dump/notes.hpp"
 #include "core/memory/decompress.hpp"
 #include <algorithm>
@@ -147,6 +148,11 @@ void KdumpDump::read_texts() {
     if (h.notes_size) notes_ = read_notes(file, FileOffset(h.notes_at), h.notes_size, h.order, info_.warnings);
     vmcoreinfo_ = vmcoreinfo_text(notes_);
     if (vmcoreinfo_.empty()) vmcoreinfo_ = read_text("VMCOREINFO", h.vmcoreinfo_at, h.vmcoreinfo_size);
+    // QEMU 7.2 calls an arm64 machine "Unknown".
+    if (const auto told = machine_of_vmcoreinfo(vmcoreinfo_, h.order); told && info_.elf_machine == 0 && told->word_size == h.word_size) {
+        info_.elf_machine = told->elf_machine;
+        info_.word_size = told->word_size;
+    }
     if (of_xen_hypervisor(notes_)) info_.warnings.push_back(fmt::format("{}: {}", file.path(), xen_hypervisor_warning));
     erased_ = read_text("the list of erased data", h.erased_at, h.erased_size);
     if (!erased_.empty()) info_.warnings.push_back(fmt::format("{}: {}", file.path(), erased_warning(erased_)));

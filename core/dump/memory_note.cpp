@@ -19,6 +19,7 @@ namespace kcrash {
 namespace {
 
 constexpr size_t window = size_t{1} << 20, header_bytes = 24, most_text = size_t{64} << 10;
+constexpr unsigned most_empty_windows = 1 << 16; // 64 GB: a header may claim more memory than there is time for
 constexpr std::string_view name("VMCOREINFO\0\0", 12);
 
 bool is_text(std::string_view text) {
@@ -48,14 +49,17 @@ std::optional<MemoryNote> search(std::span<const std::byte> bytes) {
     return std::nullopt;
 }
 
-// As much of it as can be read; the rest is zero.
-void read_what_there_is(const ByteSource& file, uint64_t at, std::span<std::byte> into) {
-    if (file.try_read(FileOffset(at), into) == Fault::none) return;
+// As much of it as can be read; the rest is zero. False: nothing can.
+bool read_what_there_is(const ByteSource& file, uint64_t at, std::span<std::byte> into) {
+    if (file.try_read(FileOffset(at), into) == Fault::none) return true;
     constexpr size_t piece = 4096;
+    bool any = false;
     for (size_t done = 0; done < into.size(); done += piece) {
         const auto part = into.subspan(done, std::min(piece, into.size() - done));
-        if (file.try_read(FileOffset(at + done), part) != Fault::none) std::fill(part.begin(), part.end(), std::byte{0});
+        if (file.try_read(FileOffset(at + done), part) == Fault::none) any = true;
+        else std::fill(part.begin(), part.end(), std::byte{0});
     }
+    return any;
 }
 
 // A dump's memory as bytes at their physical addresses. Reads whole pages.
@@ -93,13 +97,18 @@ std::optional<MemoryNote> find_memory_note(const Dump& dump) {
 
 std::optional<MemoryNote> find_memory_note(const ByteSource& bytes, const std::vector<Extent>& memory) {
     std::vector<std::byte> buffer(window + header_bytes + most_text); // windows overlap by the largest note
+    unsigned empty = 0; // windows in a row
     for (const Extent& extent : memory) {
         const uint64_t there = bytes.size() > extent.source ? bytes.size() - extent.source : 0;
         const uint64_t size = std::min(extent.end - extent.begin, there);
         for (uint64_t at = 0; at < size; at += window) {
             check_interrupt();
             const auto part = std::span(buffer).first(std::min<uint64_t>(buffer.size(), size - at));
-            read_what_there_is(bytes, extent.source + at, part);
+            if (!read_what_there_is(bytes, extent.source + at, part)) {
+                if (++empty == most_empty_windows) return std::nullopt;
+                continue;
+            }
+            empty = 0;
             if (auto note = search(part)) return note;
         }
     }

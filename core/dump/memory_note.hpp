@@ -15,7 +15,7 @@ struct MemoryNote {
 
 // Looks through memory, lowest address first, for the note that the kernel keeps ready for its death (kernel/vmcore_info.c:
 // vmcoreinfo_note). `memory` are resolved extents of physical memory, `bytes` what their sources are offsets of. What cannot be
-// read is passed over. Reads all of it where there is none. Nothing: none was found.
+// read is passed over; behind 64 GB of it the search ends. Reads all there is where there is none. Nothing: none was found.
 std::optional<MemoryNote> find_memory_note(const ByteSource& bytes, const std::vector<Extent>& memory);
 
 // The same in the memory of a dump of whatever format.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Dumps whose numbers lie: each opens with what is right, or is refused with a clear message; none allocates by a lie.
+#include "core/dump/memory_note.hpp"
 #include "core/memory/physical_memory.hpp"
 #include "tests/fixtures/byte_image.hpp"
 #include "tests/fixtures/elf_writer.hpp"
@@ -161,6 +162,17 @@ TEST_CASE("hostile dumps: a file of 8 TiB that is one hole opens or is refused i
               file.resize(uint64_t{1} << 43);
               use(*open_dump({file.path()}));
           }) < 30);
+}
+
+TEST_CASE("hostile elf: the kernel's note is not looked for in memory that a header claims and the file does not have") {
+    ElfOptions options;
+    options.vmcoreinfo = "";
+    auto bytes = write_elf(memory, options);
+    const uint64_t size = uint64_t{1} << 60;
+    std::memcpy(bytes.data() + segment_offset(bytes, 1) + 40, &size, 8); // p_memsz
+    const OpenFixture fixture(bytes);
+    REQUIRE(fixture.dump->memory().back().end.value > uint64_t{1} << 50);
+    CHECK(seconds([&] { CHECK_FALSE(find_memory_note(*fixture.dump)); }) < 60);
 }
 
 TEST_CASE("hostile flattened: a file of 8 TiB that is one hole behind its header ends the walk at once") {
