@@ -4,6 +4,7 @@
 import json
 import pathlib
 import re
+import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
@@ -118,6 +119,21 @@ class Suite(Patcher):
         return None
 
 
+def main():
+    options = tool.parser(__doc__).parse_args()
+    count = tool.Count("bad-input-kernel")
+    sample = tool.sample_of(options)
+    if not sample:
+        count.skip("the committed sample is not here")
+        count.finish()
+    suite = Suite(options, sample, count)
+    try:
+        for test in (suite.free_list, suite.struct_pages, suite.vmalloc, suite.messages, suite.no_vmcoreinfo):
+            test()
+    finally:
+        shutil.rmtree(suite.folder)
+    count.finish()
+
+
 if __name__ == "__main__":
-    tool.run_suite("bad-input-kernel", __doc__, Suite, Suite.free_list, Suite.struct_pages, Suite.vmalloc, Suite.messages,
-                   Suite.no_vmcoreinfo)
+    main()

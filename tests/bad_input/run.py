@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Damaged and wrong input: a clear message, whatever can be shown, never a crash, never a hang."""
-import atexit
 import pathlib
 import re
 import shutil
@@ -23,7 +22,6 @@ class Suite:
         self.options, self.sample, self.count = options, sample, count
         self.home = tool.Home()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kcrash-bad-"))
-        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
 
     def run(self, words, lines=(), json=False):
         """Nothing when it hangs or dies of a signal: that is a failure already."""
@@ -134,6 +132,21 @@ class Suite:
         return out.read_bytes()[:4096]
 
 
+def main():
+    options = tool.parser(__doc__).parse_args()
+    count = tool.Count("bad-input")
+    sample = tool.sample_of(options)
+    if not sample:
+        count.skip("the committed sample is not here")
+        count.finish()
+    suite = Suite(options, sample, count)
+    try:
+        for test in (suite.cut_dumps, suite.other_files, suite.wrong_vmlinux, suite.hostile_text, suite.task_list):
+            test()
+    finally:
+        shutil.rmtree(suite.folder)
+    count.finish()
+
+
 if __name__ == "__main__":
-    tool.run_suite("bad-input", __doc__, Suite, Suite.cut_dumps, Suite.other_files, Suite.wrong_vmlinux, Suite.hostile_text,
-                   Suite.task_list)
+    main()
