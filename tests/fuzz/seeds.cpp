@@ -1,30 +1,134 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// fuzz_seeds FOLDER: writes a sample of every form of every format into FOLDER/<format>/, for the drivers to start from.
+// fuzz_seeds FOLDER: writes a sample of every form of every format into FOLDER/<driver>/, for the drivers to start from; of page
+// tables the fixtures' own, and of what lies inside a dump a few of each.
 #include "tests/fixtures/every_format.hpp"
+#include "tests/fixtures/kdump_writer.hpp"
+#include "tests/fixtures/memory_files.hpp"
+#include "tests/fixtures/notes_writer.hpp"
+#include "tests/fixtures/packed_writer.hpp"
+#include "tests/fuzz/drivers.hpp"
+#include "tests/fuzz/walks.hpp"
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
+
+using namespace kcrash;
+using namespace kcrash::fixtures;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+Bytes bytes_of(std::string_view text) {
+    const auto bytes = std::as_bytes(std::span(text));
+    return {bytes.begin(), bytes.end()};
+}
+
+Bytes with_first(uint8_t first, const Bytes& rest) {
+    Bytes all{std::byte{first}};
+    all.insert(all.end(), rest.begin(), rest.end());
+    return all;
+}
+
+class Seeds {
+public:
+    explicit Seeds(fs::path top) : top_(std::move(top)) {}
+    void add(const std::string& driver, std::string name, const Bytes& bytes) const {
+        if (!fuzz::find_driver(driver)) throw std::runtime_error(driver + ": is no driver");
+        std::replace_if(name.begin(), name.end(), [](char c) { return c == ' ' || c == ','; }, '-');
+        fs::create_directories(top_ / driver);
+        std::ofstream(top_ / driver / name, std::ios::binary)
+            .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    }
+
+private:
+    fs::path top_;
+};
+
+void add_formats(const Seeds& seeds) {
+    // By the first word of a sample's name: the driver that reads it.
+    const std::map<std::string, std::string> drivers{
+        {"kdump", "kdump"}, {"diskdump", "diskdump"}, {"flattened", "flattened"}, {"ELF", "elf"},      {"LKCD", "lkcd"},
+        {"s390", "s390"},   {"VMDUMP", "vmdump"},     {"sadump", "sadump"},       {"Xen", "xen_core"}, {"LiME", "lime"},
+        {"AVML", "avml"},   {"QEMU", "qemu_stream"},  {"libvirt", "libvirt"},     {"VMware", "vmware"}};
+    for (const auto& sample : samples_of_every_format())
+        seeds.add(drivers.at(sample.name.substr(0, sample.name.find_first_of(", "))), sample.name, sample.bytes);
+    FixtureMemory memory = parse_memory("0-3 number\n 8 zero\n 9 number");
+    memory.pages[2].bytes = note_page();
+    for (const uint32_t version : {1u, 3u, 4u, 5u, 6u, 7u})
+        seeds.add("vmware_guest", "guest" + std::to_string(version), write_guest(memory, version));
+    for (const uint32_t id : {0xbed0bed0u, 0xbed3bed3u, 0xbad1bad1u}) seeds.add("vmware", "vmss" + std::to_string(id), write_vmss(memory, true, 2, id));
+    for (const std::string_view magic : {"LinuxGuestRecord", "PAGEDU64", "PAGEDUMP"}) seeds.add("unread", std::string(magic), bytes_of(magic));
+}
+
+void add_split(const Seeds& seeds) {
+    const FixtureMemory memory = parse_memory("0-5 number\n 6 excluded\n 7-9 number as zstd");
+    for (const bool turned : {false, true}) {
+        const Bytes parts[] = {write_kdump_part(memory, 0, 5), write_kdump_part(memory, 5, 10)};
+        const Bytes &first = parts[turned], &second = parts[!turned];
+        Bytes all(4);
+        for (unsigned i = 0; i < 4; ++i) all[i] = static_cast<std::byte>(first.size() >> 8 * i);
+        all.insert(all.end(), first.begin(), first.end());
+        all.insert(all.end(), second.begin(), second.end());
+        seeds.add("split", turned ? "second first" : "first first", all);
+    }
+}
+
+void add_packed(const Seeds& seeds) {
+    const Bytes plain = number_page(5, 8192);
+    seeds.add("gzip", "gzip", write_gzip(plain));
+    Bytes large; // enough for several points of the index
+    for (uint64_t n = 0; n < 800; ++n) {
+        const Bytes page = number_page(n % 7);
+        large.insert(large.end(), page.begin(), page.end());
+    }
+    seeds.add("gzip", "large", write_gzip(large));
+    for (const uint64_t block : {1000u, 100000u}) seeds.add("xz", "blocks of " + std::to_string(block), write_xz(plain, block));
+    const Bytes stream = write_qemu_stream(parse_memory("0-3 number\n 8 zero"));
+    seeds.add("qemu_stream", "mapped", write_qemu_stream(parse_memory("0-3 number"), {.mapped = true}));
+    seeds.add("libvirt", "gzip", write_libvirt(write_gzip(stream), 1));
+    seeds.add("libvirt", "xz", write_libvirt(write_xz(stream, 5000), 3));
+}
+
+// What lies inside a dump.
+void add_inside(const Seeds& seeds) {
+    Note device{"LINUX", 0x700, Bytes(44 + 16)};
+    std::copy_n(bytes_of("device").begin(), 6, device.description.begin());
+    const std::vector<Note> notes{prstatus_note(1), device, text_note("VMCOREINFO", fixture_vmcoreinfo), text_note("ERASEINFO", "erase x size 1\n"),
+                                  {"Xen", 0x1000001, Bytes(80)}};
+    seeds.add("notes", "little", with_first(0, write_notes(notes, ByteOrder::little)));
+    seeds.add("notes", "big", with_first(1, write_notes(notes, ByteOrder::big)));
+    seeds.add("vmcoreinfo", "x86", bytes_of(fixture_vmcoreinfo + "NUMBER(phys_base)=-79691776\nKERNELOFFSET=1f000000\nSIZE(list_head)=16\n"
+                                            "OFFSET(page.flags)=0\nLENGTH(mem_section)=2048\nNUMBER(pgtable_l5_enabled)=0\n"));
+    seeds.add("vmcoreinfo", "arm64", bytes_of("OSRELEASE=6.1\nPAGESIZE=65536\nNUMBER(VA_BITS)=48\nNUMBER(kimage_voffset)=0xffff80000a000000\n"
+                                              "NUMBER(PHYS_OFFSET)=0x40000000\nNUMBER(KERNELPACMASK)=0x0\nSYMBOL(swapper_pg_dir)=ffff80000a000000\n"));
+    for (const ByteOrder order : {ByteOrder::little, ByteOrder::big})
+        seeds.add("memory_note", order == ByteOrder::little ? "little" : "big", note_page(fixture_vmcoreinfo, 64, order));
+    const Bytes page = number_page(5);
+    for (const Compression method : {Compression::none, Compression::zlib, Compression::lzo, Compression::snappy, Compression::zstd})
+        seeds.add("page", "method " + std::to_string(static_cast<int>(method)),
+                  with_first(static_cast<uint8_t>(method), method == Compression::none ? page : *compress(method, page)));
+}
+
+void add_walks(const Seeds& seeds) {
+    for (const auto& entry : fs::directory_iterator(KCRASH_FIXTURES "/page_tables")) {
+        std::ifstream file(entry.path());
+        const std::string text{std::istreambuf_iterator<char>(file), {}};
+        seeds.add("walk-" + fuzz::walk_machine(text), entry.path().stem(), fuzz::walk_input(text));
+    }
+}
+
+} // namespace
 
 int main(int argc, char** argv) {
     if (argc != 2) {
         std::fputs("usage: fuzz_seeds FOLDER\n", stderr);
         return 2;
     }
-    // By the first word of a sample's name: the driver that reads it.
-    const std::map<std::string, std::string> drivers{
-        {"kdump", "kdump"}, {"diskdump", "diskdump"}, {"flattened", "flattened"}, {"ELF", "elf"},      {"LKCD", "lkcd"},
-        {"s390", "s390"},   {"VMDUMP", "vmdump"},     {"sadump", "sadump"},       {"Xen", "xen_core"}, {"LiME", "lime"},
-        {"AVML", "avml"},   {"QEMU", "qemu_stream"},  {"libvirt", "libvirt"},     {"VMware", "vmware"}};
-    for (const auto& sample : kcrash::fixtures::samples_of_every_format()) {
-        const std::string word = sample.name.substr(0, sample.name.find_first_of(", "));
-        const auto folder = std::filesystem::path(argv[1]) / drivers.at(word);
-        std::filesystem::create_directories(folder);
-        std::string name = sample.name;
-        std::replace_if(
-            name.begin(), name.end(), [](char c) { return c == ' ' || c == ','; }, '-');
-        std::ofstream(folder / name, std::ios::binary)
-            .write(reinterpret_cast<const char*>(sample.bytes.data()), static_cast<std::streamsize>(sample.bytes.size()));
-    }
+    const Seeds seeds(argv[1]);
+    for (const auto add : {add_formats, add_split, add_packed, add_inside, add_walks}) add(seeds);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // dump_convert FORMAT IN OUT: writes the pages and registers of a real x86_64 dump as another format, of which no real specimen
-// can be made here: diskdump, lkcd, lkcd-rle, sadump, sadump-media, xen, xen-old.
+// can be made here: diskdump, lkcd, lkcd-rle, sadump, sadump-media, xen, xen-old, and those with their pages in order, xen-sorted
+// and xen-old-sorted; lime, avml, stream (QEMU's), libvirt, vmss. raw has zeroes where the dump has nothing.
 //
 // Registers come from the dump's notes; a format that keeps control registers has them from QEMU's notes, where the dump has
 // those.
@@ -8,6 +9,7 @@
 #include "core/error.hpp"
 #include "tests/fixtures/kdump_writer.hpp"
 #include "tests/fixtures/lkcd_writer.hpp"
+#include "tests/fixtures/memory_files.hpp"
 #include "tests/fixtures/sadump_writer.hpp"
 #include "tests/fixtures/xen_writer.hpp"
 #include <fmt/format.h>
@@ -70,8 +72,15 @@ std::vector<std::byte> convert(std::string_view format, const Dump& dump) {
         return write_lkcd(stored_only(memory), {.word_size = 8, .machine = "x86_64", .zlib = format == "lkcd"});
     if (format == "sadump" || format == "sadump-media")
         return write_sadump(memory, {.media = format == "sadump-media", .states = cpus_of(dump)})[0];
-    if (format == "xen" || format == "xen-old")
-        return write_xen(stored_only(memory), {.shuffled = true, .old_word = format == "xen" ? 0u : 8u, .states = cpus_of(dump)});
+    if (format.starts_with("xen"))
+        return write_xen(stored_only(memory),
+                         {.shuffled = !format.ends_with("-sorted"), .old_word = format.starts_with("xen-old") ? 8u : 0u, .states = cpus_of(dump)});
+    if (format == "raw") return write_raw(stored_only(memory));
+    if (format == "lime") return write_lime(stored_only(memory));
+    if (format == "avml") return write_avml(stored_only(memory));
+    if (format == "stream") return write_qemu_stream(stored_only(memory));
+    if (format == "libvirt") return write_libvirt(write_qemu_stream(stored_only(memory)));
+    if (format == "vmss") return write_vmss(stored_only(memory), true);
     throw UsageError(fmt::format("unknown format \"{}\"", format));
 }
 
@@ -79,7 +88,7 @@ std::vector<std::byte> convert(std::string_view format, const Dump& dump) {
 
 int main(int argc, char** argv) {
     if (argc != 4) {
-        fmt::print(stderr, "usage: dump_convert diskdump|lkcd|lkcd-rle|sadump|sadump-media|xen|xen-old IN OUT\n");
+        fmt::print(stderr, "usage: dump_convert FORMAT IN OUT\n");
         return 2;
     }
     try {
