@@ -40,7 +40,8 @@ suite() {
 # doctest's own count, in the words of a suite.
 unit() {
   local kind=$1 out rc
-  out=$(timeout 900 "build/$kind/unit_tests" --no-colors 2>&1)
+  mkdir -p build/seen
+  out=$(KCRASH_SEEN=build/seen timeout 900 "build/$kind/unit_tests" --no-colors 2>&1)
   rc=$?
   printf '%s\n' "$out" | tail -n 100
   if [[ $out =~ test\ cases:\ +[0-9]+\ \|\ +([0-9]+)\ passed\ \|\ +([0-9]+)\ failed ]]; then

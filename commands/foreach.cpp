@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // foreach: commands over chosen tasks.
 #include "commands/expression.hpp"
-#include "commands/pattern.hpp"
 #include "commands/session.hpp"
 #include "commands/shell/progress.hpp"
 #include "commands/task_header.hpp"
 #include "core/interrupt.hpp"
 #include <algorithm>
 #include <fmt/format.h>
+#include <regex.h>
 #include <set>
 
 namespace kcrash {
@@ -21,6 +21,22 @@ constexpr std::string_view many_tasks[] = {"bt", "ps", "task", "files", "vm", "s
 template <size_t N> bool one_of(std::string_view word, const std::string_view (&list)[N]) {
     return std::find(std::begin(list), std::end(list), word) != std::end(list);
 }
+
+// An extended regular expression, as ps and foreach take it in single quotes.
+class Pattern {
+public:
+    explicit Pattern(const std::string& text) {
+        if (regcomp(&compiled_, text.c_str(), REG_EXTENDED | REG_NOSUB) != 0)
+            throw UsageError(fmt::format("invalid regular expression: {}", text));
+    }
+    ~Pattern() { regfree(&compiled_); }
+    Pattern(const Pattern&) = delete;
+    Pattern& operator=(const Pattern&) = delete;
+    bool matches(const std::string& text) const { return regexec(&compiled_, text.c_str(), 0, nullptr, 0) == 0; }
+
+private:
+    regex_t compiled_;
+};
 
 // What foreach was told: which tasks, which commands, what each of them gets.
 struct Plan {

@@ -1,13 +1,32 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "commands/task_selection.hpp"
-#include "commands/pattern.hpp"
 #include "core/error.hpp"
 #include <algorithm>
 #include <fmt/format.h>
+#include <regex.h>
 #include <unordered_set>
 
 namespace kcrash {
 namespace {
+
+// A POSIX extended regular expression, as crash takes them.
+class Pattern {
+public:
+    explicit Pattern(const std::string& text) {
+        if (const int error = regcomp(&compiled_, text.c_str(), REG_EXTENDED | REG_NOSUB); error != 0) {
+            char why[128];
+            regerror(error, &compiled_, why, sizeof why);
+            throw UsageError(fmt::format("invalid regular expression: {}: {}", text, why));
+        }
+    }
+    ~Pattern() { regfree(&compiled_); }
+    Pattern(const Pattern&) = delete;
+    Pattern& operator=(const Pattern&) = delete;
+    bool matches(const std::string& text) const { return regexec(&compiled_, text.c_str(), 0, nullptr, 0) == 0; }
+
+private:
+    regex_t compiled_;
+};
 
 template <typename Wanted> std::vector<const Task*> with_name(const Tasks& tasks, Wanted wanted) {
     std::vector<const Task*> found;

@@ -90,7 +90,7 @@ constexpr ProcessOption table[] = {
     {"S", "", "", "System.map is not used: the dump has its own symbols", nullptr},
     {"x", "", "", "there are no extensions in this build", nullptr},
     {"L", "", "", "no memory has to be locked", nullptr},
-    {"k", "", "", "Kerntypes files of LKCD are not read: give vmlinux", nullptr},
+    {"k", "", "", "LKCD dumps are not read", nullptr},
     {"c", "", "TTY", "debug messages go to the standard error", nullptr},
     {"p", "", "SIZE", "the dump tells its page size", nullptr},
     {"o", "", "FILE", "raw memory is read in place", nullptr},
@@ -113,8 +113,8 @@ constexpr ProcessOption table[] = {
     {"", "hyper", "", xen_only, nullptr},
     {"", "p2m_mfn", "PFN", xen_only, nullptr},
     {"", "xen_phys_start", "ADDRESS", xen_only, nullptr},
-    {"", "kvmhost", "32|64", "a saved machine is read on any host", nullptr},
-    {"", "kvmio", "SIZE", "where a saved machine's memory has its hole is known from its type", nullptr},
+    {"", "kvmhost", "32|64", "it is for saved KVM machines, which are not read", nullptr},
+    {"", "kvmio", "SIZE", "it is for saved KVM machines, which are not read", nullptr},
 };
 
 std::string with_dashes(std::string_view name) {

@@ -13,16 +13,20 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
+from seen import Seen  # noqa: E402
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
-FORMATS = ["diskdump", "lkcd", "lkcd-rle", "sadump", "sadump-media", "xen", "xen-old"]
+FORMATS = ["diskdump", "lkcd", "lkcd-rle", "sadump", "sadump-media", "xen", "xen-old", "lime", "avml", "stream", "libvirt", "vmss"]
 
 
-def check(tools, dump, name, folder):
+def check(tools, dump, name, folder, seen):
     converted = pathlib.Path(folder) / name
     made = subprocess.run([tools / "dump_convert", name, dump, converted], capture_output=True, text=True)
     if made.returncode != 0:
         return made.stderr
     answer = subprocess.run([tools / "dump_compare", dump, converted], capture_output=True, text=True)
+    seen.dump(tools / "kcrash", [converted], "rewritten")
     converted.unlink()
     counts = re.search(r"identical (\d+), different (\d+), only in the first (\d+), only in this (\d+)", answer.stdout)
     if not counts:
@@ -52,10 +56,10 @@ def main():
     sample = cache / "kcrash/samples/debian-6.1-amd64-cloud"
     whole = ["sadump", "xen"]
     skipped = 0 if (sample / "qemu/dump.kdump").exists() else len(whole)
-    failed = 0
+    failed, seen = 0, Seen("converted")
     with tempfile.TemporaryDirectory() as folder:
         for name in FORMATS:
-            wrong = check(args.tools, TOP / "vmcore-samples/sample-6.1/vmcore", name, folder)
+            wrong = check(args.tools, TOP / "vmcore-samples/sample-6.1/vmcore", name, folder, seen)
             if wrong:
                 failed += 1
                 print(f"{name}: {wrong}")

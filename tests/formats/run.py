@@ -22,6 +22,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 import kcrash as tool  # noqa: E402
+from seen import Seen  # noqa: E402
 
 COMMANDS = ["ps", "log", "bt -a", "kmem -i", "mod", "foreach bt"]
 
@@ -69,6 +70,7 @@ class Suite:
             shutil.copyfileobj(stream, out, 1 << 20)
         expected, errors = self.say(sample / "dump.elf")
         self.count.check("swapper/0" in expected and "delay_tsc" in expected, "QEMU's ELF dump answers", errors)
+        seen, failed = Seen("formats-6.1"), self.count.failed
         release = self.identity(sample / "dump.elf")[0]["items"][0]["release"]
         for name, dump, kind, registers in (("QEMU's stream", sample / "stream", "QEMU migration stream", True),
                                             ("libvirt's save file", saved, "libvirt save file", True),
@@ -85,6 +87,8 @@ class Suite:
             else:
                 commands = [c for c in COMMANDS if "bt" not in c]
                 self.count.check(self.say(dump, commands)[0] == self.say(sample / "dump.elf", commands)[0], f"{name}: the commands say the same", "")
+            if self.count.failed == failed:
+                seen.record(kind, "x86_64", "rewritten" if dump in (lime, saved) else "real")
 
     def packed(self, dump):
         expected = self.say(dump)[0]

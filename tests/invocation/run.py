@@ -110,5 +110,18 @@ class Suite:
         self.count.check(result.stdout.count("invalid task") == 1 and "invalid task" not in result.stderr, "set error redirect", result.stdout)
 
 
+def main():
+    options = tool.parser(__doc__).parse_args()
+    count = tool.Count("invocation")
+    sample = tool.sample_of(options)
+    if not sample:
+        count.skip("the committed sample is not here")
+        count.finish()
+    suite = Suite(options, sample, count)
+    for test in (suite.without_a_dump, suite.manual, suite.orders, suite.modes, suite.scripts):
+        test()
+    count.finish()
+
+
 if __name__ == "__main__":
-    tool.run_suite("invocation", __doc__, Suite, Suite.without_a_dump, Suite.manual, Suite.orders, Suite.modes, Suite.scripts)
+    main()

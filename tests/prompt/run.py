@@ -247,6 +247,22 @@ class Suite:
         self.check(result.stdout.endswith("print_max: 66\n"), "unless --rc names it", result.stdout)
 
 
+def main():
+    options = tool.parser(__doc__).parse_args()
+    count = tool.Count("prompt")
+    sample = tool.sample_of(options)
+    if not sample:
+        count.skip("the committed sample is not here")
+        count.finish()
+    suite = Suite(options, sample, count)
+    for test in (suite.banner_and_exit, suite.failure_is_remembered, suite.completion, suite.history, suite.pager,
+                 suite.leaving_the_pager_early, suite.interrupt, suite.pipes_and_files, suite.progress, suite.rc_file):
+        try:
+            test()
+        except (TimeoutError, EOFError) as error:
+            count.check(False, test.__name__, str(error))
+    count.finish()
+
+
 if __name__ == "__main__":
-    tool.run_suite("prompt", __doc__, Suite, Suite.banner_and_exit, Suite.failure_is_remembered, Suite.completion, Suite.history,
-                   Suite.pager, Suite.leaving_the_pager_early, Suite.interrupt, Suite.pipes_and_files, Suite.progress, Suite.rc_file)
+    main()

@@ -114,20 +114,3 @@ class Count:
     def finish(self):
         print(f"{self.name}: {self.passed} passed, {self.failed} failed, {self.skipped} skipped")
         sys.exit(1 if self.failed else 0)
-
-
-def run_suite(name, description, suite, *tests):
-    """A suite over one sample: `suite` is made of the options, the sample and the count; each of `tests` is called with it."""
-    options = parser(description).parse_args()
-    count = Count(name)
-    sample = sample_of(options)
-    if not sample:
-        count.skip("the committed sample is not here")
-        count.finish()
-    instance = suite(options, sample, count)
-    for test in tests:
-        try:
-            test(instance)
-        except (TimeoutError, EOFError, subprocess.TimeoutExpired) as error:
-            count.check(False, test.__name__, str(error))
-    count.finish()

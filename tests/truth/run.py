@@ -15,6 +15,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
+from seen import Seen  # noqa: E402
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(p for p in (TOP / "tests/truth").glob("*.py") if p.name not in ("guest.py", "run.py"))
 CACHE = pathlib.Path(os.environ.get("KCRASH_SAMPLES") or
@@ -49,16 +52,18 @@ class Tally:
         self.counts = [0, 0, 0]
 
     def add(self, name, run):
+        """Was all of it right?"""
         found = re.findall(r"^\w+: (\d+) passed, (\d+) failed, (\d+) skipped$", run.stdout, re.M)
         if not found:
             self.counts[1] += 1
             print(f"{name}: ended with status {run.returncode}\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
-            return
+            return False
         numbers = [int(n) for n in found[-1]]
         self.counts = [a + b for a, b in zip(self.counts, numbers)]
         if numbers[1]:
             print(run.stdout, end="")
         print(f"{name}: {numbers[0]} passed, {numbers[1]} failed, {numbers[2]} skipped", flush=True)
+        return numbers[1] == 0
 
 
 def dumps_of(name, scratch):
@@ -80,7 +85,9 @@ def main():
             if not dumps:
                 print(f"{name}: is not there; make it with vmcore-samples/make {name}")
                 tally.counts[2] += 1
+            seen = Seen(name) if dumps and not args.only else None
             for dump, vmlinux, files, truth in dumps:
+                right = True
                 if not vmlinux.exists():
                     vmlinux = ""  # a kernel that is opened by the dump alone
                 for script in SCRIPTS:
@@ -88,7 +95,9 @@ def main():
                         continue
                     run = subprocess.run([sys.executable, str(script), os.path.abspath(args.kcrash), str(truth), str(vmlinux), *map(str, files)],
                                          capture_output=True, text=True, timeout=1200)
-                    tally.add(f"{name} {dump} {script.stem}", run)
+                    right &= tally.add(f"{name} {dump} {script.stem}", run)
+                if seen and right:
+                    seen.dump(args.kcrash, files[:1])
     print("truth: {} passed, {} failed, {} skipped".format(*tally.counts))
     return 1 if tally.counts[1] or not tally.counts[0] else 0
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A kernel like 7.3: CPUs have sheaves of free objects and no slabs of their own, each node has a barn with more sheaves.
-#include "core/error.hpp"
-#include "kernel/page.hpp"
 #include "kernel/slab.hpp"
 #include "tests/fixtures/kernel.hpp"
 #include <doctest/doctest.h>
@@ -86,22 +84,4 @@ TEST_CASE_FIXTURE(Fixture, "slab: a sheaf with an impossible size is told, the o
     REQUIRE(lists.warnings.size() == 1);
     CHECK(lists.warnings[0] == "things: the sheaf at 0xffffffff81005000 is unreadable or damaged");
     CHECK(lists.in_sheaves.size() == 3);
-}
-
-TEST_CASE_FIXTURE(Fixture, "slab: where the struct pages are not found nothing is counted, and it is said") {
-    const auto target = kernel.open();
-    CHECK_FALSE(PageMap(*target).known());
-    CHECK_THROWS_WITH_AS(SlabAllocator(*target).census({}),
-                         "the slabs cannot be counted: where this kernel keeps its struct pages (mem_map, vmemmap) was not found", Error);
-}
-
-TEST_CASE_FIXTURE(Fixture, "page: struct pages begin where a variable says: vmemmap (s390x), mem_map (flat memory)") {
-    for (const char* name : {"vmemmap", "mem_map"}) {
-        Fixture fixture;
-        fixture.kernel.symbol(name, data + 0x40, 8), fixture.kernel.put(data + 0x40, 0x71d'0000'0000);
-        const auto target = fixture.kernel.open();
-        const PageMap pages(*target);
-        CHECK(pages.page_address(PageFrame(3)) == 0x71d'0000'0000 + 3 * 64);
-        CHECK(pages.frame(0x71d'0000'0000 + 64).value().value == 1);
-    }
 }
