@@ -30,7 +30,7 @@ start_qemu() {
     # shellcheck disable=SC2207
     command+=($(second_port_options "$disks/second.txt"))
     for letter in a b c d; do
-        command+=(-drive "file=$disks/$letter.img,format=raw,if=virtio,cache=unsafe")
+        command+=(-drive "file=$disks/$letter.img,format=raw,if=none,id=$letter,cache=unsafe" -device "virtio-blk,drive=$letter,serial=$letter")
     done
     cat "$disks/line.out" > "$disks/console.txt" &
     reader_pid=$!

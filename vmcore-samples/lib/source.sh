@@ -11,6 +11,7 @@ build_kernel() {
     mkdir -p "$work/source"
     tar xf "/usr/src/$source_package.tar.xz" -C "$work/source"
     tree=$work/source/$source_package
+    patch_source "$tree"
     export KBUILD_BUILD_USER=kcrash KBUILD_BUILD_HOST=sample KBUILD_BUILD_TIMESTAMP='Mon Jan  1 00:00:00 UTC 2024'
     kernel_make() {
         make -s -C "$tree" ARCH="$kernel_arch" CROSS_COMPILE="$compiler_prefix" "$@"
@@ -20,9 +21,14 @@ build_kernel() {
     kernel_make -j"$(nproc)" "$kernel_image" modules > "$work/build.log" 2>&1 || die "the build failed; see $work/build.log"
     kernel_make INSTALL_MOD_PATH="$work/image" modules_install > /dev/null
     cp "$tree/$kernel_boot" "$work/vmlinuz"
-    # The relocations were for the boot loader's sake and are as big as what they relocate.
-    "${compiler_prefix}objcopy" -w -R '.rela*' "$tree/vmlinux" "$tmp/vmlinux"
+    # The relocations were for the boot loader's sake and are as big as what they relocate; .rela.dyn is the kernel's own.
+    "${compiler_prefix}objcopy" -w -R '.rela*' -R '!.rela.dyn' "$tree/vmlinux" "$tmp/vmlinux"
     name_sources "$tree" "$tmp/vmlinux" "$work/image/lib/modules"
+}
+
+# A recipe may have a reason to change the source.
+patch_source() {
+    :
 }
 
 # The folder it was built in is nobody's business: debug information names another, as a distribution's does.

@@ -7,5 +7,6 @@ take_truth() {
     tar x -C "$target/truth" -f "$disks/b.img" --no-same-owner --ignore-zeros
     rm -f "$target/truth/padding"
     [ -s "$target/truth/uptime" ] || die "the truth is cut short; see $disks/console.txt"
-    cp "$disks/console.txt" "$target/console.txt"
+    # Where the crash kernel speaks there too, its words are those from its "Linux version" on.
+    awk '/\] Linux version / && ++versions == 2 { exit } { print }' "$disks/console.txt" > "$target/console.txt"
 }
