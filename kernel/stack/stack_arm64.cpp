@@ -112,13 +112,18 @@ std::optional<UnwindRow> frame_rules(const FrameView& frame) {
     return row;
 }
 
-// CFI where a function was called from: its record exists, and x29 points to it.
+// CFI where a function was called from: its record exists, and x29 points to it. Elsewhere the return address may still be in a
+// register; nobody knows that one where only the user says that the task is here.
 std::optional<UnwindRow> fit(const FrameView& frame, const UnwindRow& row) {
-    if (row.frame != UnwindRow::Frame::call || !frame.is_return_address) return row;
+    if (row.frame != UnwindRow::Frame::call) return row;
     const RegisterRule *fp = nullptr, *pc = nullptr;
     for (const UnwindRow::Rule& rule : row.rules) {
         if (rule.number == frame.arch.fp) fp = &rule.rule;
         if (rule.number == frame.arch.pc) pc = &rule.rule;
+    }
+    if (!frame.is_return_address) {
+        const bool lost = pc && pc->kind == RegisterRule::Kind::in_register && !frame.registers.get(pc->number);
+        return lost ? std::nullopt : std::optional(row);
     }
     constexpr int64_t word = 8;
     const bool record = fp && pc && fp->kind == RegisterRule::Kind::at_cfa && pc->kind == RegisterRule::Kind::at_cfa && pc->offset == fp->offset + word;

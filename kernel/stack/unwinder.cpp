@@ -254,7 +254,8 @@ private:
         auto found = value_of(*pc_rule, arch_.pc, cfa);
         if (found) found = world_.unsigned_return(*found);
         if (!found) {
-            end(StackEnd::unreadable, fmt::format("the stack at 0x{:x} cannot be read", slot));
+            if (in_memory) end(StackEnd::unreadable, fmt::format("the stack at 0x{:x} cannot be read", slot));
+            else end(StackEnd::not_recovered, fmt::format("the return address of 0x{:x} is in a register that is not known", frame.pc));
             return;
         }
         if (*found == 0) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Stacks of riscv64 and i386, written as words: frame records, entry code, interrupt stacks, functions without a frame.
+// Stacks of arm64, riscv64 and i386, written as words: frame records, entry code, interrupt stacks, functions without a frame.
 //
 // Code lies in 0x10000-0x20000, 0x100 bytes a function; 0x1f000-0x20000 is entry code. The task's stack is 0x80000-0x84000, the
 // interrupt stack 0x90000-0x94000. Layouts: arch/riscv/kernel/entry.S and stacktrace.c; arch/x86/entry/entry_32.S.
@@ -18,11 +18,12 @@ struct World final : StackWorld {
     const Architecture& arch;
     uint64_t base;
     WordMemory memory;
+    std::optional<UnwindRow> cfi; // of the function at 0x10500
     explicit World(uint16_t machine, unsigned word)
         : arch(*find_architecture(machine, ByteOrder::little, word)), base(word == 8 ? 0xffffffff80000000 : 0xc0000000) {}
 
     Fault read(uint64_t address, std::span<std::byte> into) const override { return memory.space().try_read(VirtualAddress{address}, into); }
-    std::optional<UnwindRow> rules(uint64_t) const override { return std::nullopt; } // no CFI
+    std::optional<UnwindRow> rules(uint64_t at) const override { return at >= base + 0x10500 && at < base + 0x10600 ? cfi : std::nullopt; }
     std::optional<UnwindRow> register_rules(uint64_t) const override { return std::nullopt; }
     bool is_text(uint64_t address) const override { return address >= base + 0x10000 && address < base + 0x20000; }
     bool is_entry_code(uint64_t address) const override { return address >= base + 0x1f000 && address < base + 0x20000; }
@@ -64,6 +65,7 @@ struct World final : StackWorld {
     }
 };
 
+World arm64() { return World(183, 8); }
 World riscv64() { return World(243, 8); }
 World i386() { return World(3, 4); }
 
@@ -121,4 +123,32 @@ TEST_CASE("riscv64: the code that started the kernel has no frame and no caller"
     world.put(0x83ed8, world.base + 0x10150);
     world.put(0x83ed0, 0);
     CHECK(world.say(world.start(0x10010, 0x83e00, 0x83ee0)) == "[83e00] 10010 [83ee0] 10150 outermost");
+}
+
+TEST_CASE("arm64: where the return address is in a register that nobody knows, the frame record leads on") {
+    World world = arm64();
+    UnwindRow& row = world.cfi.emplace();
+    row.frame = UnwindRow::Frame::call;
+    row.source = "CFI";
+    row.cfa_register = world.arch.sp;
+    row.rules = {{world.arch.pc, {RegisterRule::Kind::in_register, world.arch.lr, 0}}};
+    world.put(0x80038, world.base + 0x10150);
+    world.put(0x80030, world.base + 0x80080);
+    StackStart start = world.start(0x10500, 0x80000, 0x80030);
+    start.is_return_address = false;
+    CHECK(world.say(start) == "[80030] 10500 [80080] 10150 no unwind data for 0xffffffff80010150");
+    start.registers.set(world.arch.lr, world.base + 0x10250);
+    CHECK(world.say(start) == "[80030] 10500 [80030] 10250 [80080] 10150 no unwind data for 0xffffffff80010150");
+}
+
+TEST_CASE("riscv64: a return address in a register that nobody knows is not called unreadable memory") {
+    World world = riscv64();
+    UnwindRow& row = world.cfi.emplace();
+    row.frame = UnwindRow::Frame::call;
+    row.source = "CFI";
+    row.cfa_register = world.arch.sp;
+    row.rules = {{world.arch.pc, {RegisterRule::Kind::in_register, world.arch.lr, 0}}};
+    StackStart start = world.start(0x10500, 0x80000, 0x80040);
+    start.is_return_address = false;
+    CHECK(world.say(start) == "[80000] 10500 the return address of 0xffffffff80010500 is in a register that is not known");
 }
