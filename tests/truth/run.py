@@ -24,14 +24,20 @@ CACHE = pathlib.Path(os.environ.get("KCRASH_SAMPLES") or
                      pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kcrash/samples")
 # The first are asked for when they are not there; the others are used when somebody made them.
 EXPECTED = ["debian-6.1-amd64-cloud", "debian-6.12-amd64-cloud", "debian-6.1-arm64-cloud"]
-SAMPLES = EXPECTED + [name for name in ("debian-6.1-amd64-deaths", "debian-7.3-amd64-cloud", "sample-6.1-fp") if (CACHE / name).is_dir()]
+SAMPLES = EXPECTED + [name for name in ("debian-6.1-amd64-deaths", "debian-7.3-amd64-cloud", "debian-6.1-s390x", "sample-6.1-fp") if (CACHE / name).is_dir()]
 NOT_DUMPS = re.compile(r"\.(txt|json|log)$")
 
 
+def committed_names():
+    """The samples in the tree: the folders that have a dump."""
+    return sorted(folder.name for folder in (TOP / "vmcore-samples").glob("sample-*") if (folder / "vmcore").exists())
+
+
 def committed(folder, scratch):
-    """The committed sample, its truth unpacked."""
+    """A committed sample, its truth unpacked."""
     subprocess.run(["tar", "xf", str(folder / "truth.tar.xz"), "-C", scratch], check=True)
-    shutil.copy(folder / "console.txt", scratch)
+    for said in folder.glob("*.txt"):
+        shutil.copy(said, scratch)
     yield "vmcore", folder / "vmlinux.xz", [folder / "vmcore"], pathlib.Path(scratch) / "truth"
 
 
@@ -67,7 +73,7 @@ class Tally:
 
 
 def dumps_of(name, scratch):
-    if (TOP / "vmcore-samples" / name).is_dir():
+    if name in committed_names():
         return list(committed(TOP / "vmcore-samples" / name, scratch))
     return list(stock(CACHE / name)) if (CACHE / name).is_dir() else []
 
@@ -79,7 +85,7 @@ def main():
     parser.add_argument("samples", nargs="*")
     args = parser.parse_args()
     tally = Tally()
-    for name in args.samples or ["sample-6.1", *SAMPLES]:
+    for name in args.samples or [*committed_names(), *SAMPLES]:
         with tempfile.TemporaryDirectory() as scratch:
             dumps = dumps_of(name, scratch)
             if not dumps:
