@@ -146,6 +146,7 @@ std::optional<UnwindRow> fit(const FrameView& frame, const UnwindRow& cfi) {
         return row;
     }
     if (!in_register) return row;
+    if (!frame.registers.get(r14)) return frame_rules(frame); // only the user says that the task is here
     if (back != row.rules.end()) row.rules.erase(back);
     row.rules.push_back({psw_address, {RegisterRule::Kind::in_register, r14, 0}});
     return row;

@@ -136,9 +136,9 @@ TEST_CASE("arm64: where the return address is in a register that nobody knows, t
     world.put(0x80030, world.base + 0x80080);
     StackStart start = world.start(0x10500, 0x80000, 0x80030);
     start.is_return_address = false;
-    CHECK(world.say(start) == "[80030] 10500 [80080] 10150 no unwind data for 0xffffffff80010150");
+    CHECK(world.say(start) == "[80030] 10500 [80080] 10150 outermost");
     start.registers.set(world.arch.lr, world.base + 0x10250);
-    CHECK(world.say(start) == "[80030] 10500 [80030] 10250 [80080] 10150 no unwind data for 0xffffffff80010150");
+    CHECK(world.say(start) == "[80030] 10500 [80030] 10250 [80080] 10150 outermost");
 }
 
 TEST_CASE("riscv64: a return address in a register that nobody knows is not called unreadable memory") {

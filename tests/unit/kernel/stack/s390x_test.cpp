@@ -147,6 +147,21 @@ TEST_CASE("s390x: an interrupted function that saved nothing yet has its return 
     CHECK(text(stack) == "18010@82000 10204@83000 18610@83000 ");
 }
 
+TEST_CASE("s390x: where r14 is not known the chain leads on from a function that saved nothing") {
+    World world;
+    world.functions = {{0x100, cfi(160, {})}};
+    world.frame(0x83000, 0x83100, 0);
+    world.frame(0x83100, 0x82000, 0x10210);
+    StackStart start;
+    start.registers.set(psw_address, 0x10000);
+    start.registers.set(r15, 0x83000);
+    start.slot = 0x83000;
+    start.is_return_address = false;
+    const Stack stack = unwind_from(world, s390x(), start);
+    CHECK(text(stack) == "10000@83000 10210@83100 ");
+    CHECK(stack.message == "the stack leads back from 0x83100 to 0x82000: it is damaged");
+}
+
 TEST_CASE("s390x: a chain that leads back or out of the stack ends there") {
     World world;
     world.frame(0x83000, 0x82000, 0);
