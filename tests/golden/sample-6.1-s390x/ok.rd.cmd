@@ -1,0 +1,17 @@
+# bytes
+rd init_task 8
+rd -32 init_task 8
+rd -8 linux_banner 10
+rd -16 -d init_task 4
+rd -s init_task 8
+rd -a linux_banner
+rd -x init_task 2
+rd -p 8ee0b00
+rd -e init_task+16 init_task
+vtop init_task
+vtop -u -c 1 1000000
+vtop 511000
+vtop 37ffff1ba60
+vtop dummy_xmit
+rd 0 4
+rd -32 e08 4
