@@ -76,6 +76,8 @@ struct Architecture {
     // names of code too: {exception}+{offset} of pc, {caller}+{caller_offset} of lr. A line is left out when a field of it
     // is not known; one that begins with '|' stands in for the line before it then. No kernel_register_lines: the same as a user's.
     std::span<const char* const> register_lines, kernel_register_lines = {};
+    // Why the kernel saved these, in crash's words, as {cause} for the lines; null: the registers do not tell. Null: they never do.
+    const char* (*cause)(const Registers& registers) = nullptr;
     // Could these be registers that the processor saved? For searching a stack for them.
     bool (*plausible)(const Registers& registers);
     unsigned call_size = 0;                        // bytes of a direct call; 0: calls are not recognised

@@ -8,6 +8,7 @@ namespace kcrash {
 extern const Architecture arch_arm;
 extern const Architecture arch_i386;
 extern const Architecture arch_loongarch64;
+extern const Architecture arch_ppc64le;
 extern const Architecture arch_riscv64;
 extern const Architecture arch_arm64;
 extern const Architecture arch_s390x;
@@ -21,6 +22,7 @@ static const Architecture* const all[] = {
     &arch_i386,
     &arch_arm,
     &arch_loongarch64,
+    &arch_ppc64le,
 };
 
 std::span<const Architecture* const> architectures() { return all; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Walking page tables of any layout.
 #include "arch/page_table.hpp"
+#include <optional>
 
 namespace kcrash {
 namespace {
@@ -25,8 +26,9 @@ private:
         if (layout_.canonical && !layout_.canonical(at.value)) return Fault::noncanonical;
         PhysicalAddress table = root_;
         uint64_t first_index = 0, end_index = UINT64_MAX;
+        std::optional<PageTableLevel> huge; // a level of its own, under another
         for (unsigned i = 0; i < layout_.count; ++i) {
-            const PageTableLevel& level = layout_.levels[i];
+            const PageTableLevel& level = huge ? *huge : layout_.levels[i];
             const uint64_t index = at.value >> level.shift & ((uint64_t{1} << level.bits) - 1);
             if (index < first_index || index >= end_index) return Fault::no_mapping;
             const PhysicalAddress where = table + index * layout_.entry_size;
@@ -35,9 +37,11 @@ private:
             if (fault != Fault::none) return fault;
             const uint64_t entry = load_unsigned(std::span<const std::byte>(bytes, layout_.entry_size), layout_.order);
             if (record) record->steps.push_back({level.name, where, entry});
-            const DecodedEntry decoded = layout_.decode(entry, level, i + 1 == layout_.count, layout_.ignored_bits);
+            const DecodedEntry decoded = layout_.decode(entry, level, huge || i + 1 == layout_.count, layout_.ignored_bits);
             switch (decoded.kind) {
             case DecodedEntry::Kind::table:
+                if (huge) return Fault::bad_table;
+                if (decoded.last_shift) huge = PageTableLevel{"HUGE", decoded.last_shift, level.shift - decoded.last_shift};
                 table = decoded.address;
                 first_index = decoded.first_index;
                 end_index = decoded.end_index;

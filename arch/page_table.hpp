@@ -14,6 +14,8 @@ struct DecodedEntry {
     unsigned page_bits = 0;
     // The entries that the next table has, where it need not be whole.
     uint64_t first_index = 0, end_index = UINT64_MAX;
+    // Not 0: the next table is no level's but the last, of pages of this size (log2) that together cover this entry.
+    unsigned last_shift = 0;
 };
 
 struct PageTableLevel {

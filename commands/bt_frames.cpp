@@ -113,6 +113,7 @@ void print_registers(Session& session, const ExceptionFrame& exception) {
         registers.set(arch.lr, unsigned_code(session.target(), *lr));
         code(registers.get(arch.lr), "caller", "caller_offset");
     }
+    if (const char* cause = arch.cause ? arch.cause(registers) : nullptr) fields.push_back({"cause", std::string(cause)});
     for (const SavedRegister& saved : arch.pt_regs)
         if (const auto value = registers.get(saved.number)) fields.push_back({saved.name, AddressValue{*value}});
     const auto known = [&](std::string_view line) {

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ppc64le: POWER servers, little-endian; page tables for the radix or for the hash MMU, pages of 4 or 64 KB.
+//
+//   pages, MMU        bits of an address that an index has, top level first      offset
+//    4 KB radix         13 9 9 9     52 in all; pages of 2 MB and 1 GB             12
+//   64 KB radix         13 9 9 5     52;        pages of 2 MB and 1 GB             16
+//    4 KB hash           9 9 7 9     46;        pages of 16 MB and 16 GB           12
+//   64 KB hash           8 10 10 8   52 (before Linux 4.17 8 7 10 8, 4.12 12 5 5 8); pages of 16 MB and 16 GB   16
+//
+// The kernel decides for one of the two MMUs when it starts: cur_cpu_spec->mmu_features says which. The sizes stand in variables of
+// its own since Linux 4.7 (__pte_index_size and its siblings). What is odd about it:
+//  - With the hash MMU the processor knows no page tables: Linux keeps these for itself. Memory (0xc000...) is mapped without
+//    any, by arithmetic, and the array of struct page by a list (vmemmap_list) of where its pieces are; only vmalloc's and I/O addresses, and
+//    processes, have tables. With radix everything has.
+//  - Entries are big-endian on little-endian kernels too, since Linux 4.7: the processor reads those of radix so.
+//  - An entry of an upper level that is a page has the same bits as one of the last level: 62 says that it is a page.
+//  - Pages of 16 MB and 16 GB of 4 KB kernels fit no level: the entry above them points to a table of their own ("hugepd").
+//  - A 64 KB entry may stand for a single 4 KB page of a device (hash, bit 0x2000).
+//  - Before Linux 4.7 (hash alone) entries were little-endian and of another form, and tables were named by kernel addresses. The sizes
+//    left no trace then: the release decides. 4.5 and 4.6 were different again, and are refused.
+//
+// The kernel is linked at 0xc000000000000000 and is not moved; a crash kernel runs where it was loaded, as its symbols say (KERNELOFFSET).
+//
+// Sources: Power ISA 3.0B, book III, 5.7 (radix entries); arch/powerpc/include/asm/book3s/64/{pgtable,hash,hash-4k,hash-64k,radix-4k,
+// radix-64k}.h and, before them, pgtable-ppc64*.h; asm/ptrace.h; 64-bit ELF V2 ABI for Power (DWARF numbers).
+#include "arch/architecture.hpp"
+#include "arch/page_table.hpp"
+#include "core/error.hpp"
+#include <algorithm>
+#include <charconv>
+#include <elf.h>
+#include <fmt/format.h>
+
+namespace kcrash {
+namespace {
+
+constexpr uint64_t bit(unsigned n) { return uint64_t{1} << n; }
+constexpr uint64_t bits_below(unsigned n) { return bit(n) - 1; }
+
+// ---- entries
+
+constexpr uint64_t present = bit(63), leaf = bit(62), invalidated = bit(61); // _PAGE_PRESENT, _PAGE_PTE, _PAGE_INVALID
+constexpr unsigned physical_bits = 53;                                       // above them software's
+constexpr uint64_t next_table = 0x0fffffffffffff00, huge_table = 0x0fffffffffffffc0, huge_size = 0x3f;
+constexpr unsigned shift_16m = 24, shift_16g = 34;
+
+using Kind = DecodedEntry::Kind;
+
+PhysicalAddress page_of(uint64_t entry, const PageTableLevel& level) {
+    return PhysicalAddress{entry & bits_below(physical_bits) & ~bits_below(level.shift)};
+}
+
+// Since Linux 4.20 an entry may lose its present bit for a moment, and has another one then (bd0dbb73e013).
+DecodedEntry decode_page(uint64_t entry, const PageTableLevel& level) {
+    if (entry & (present | invalidated)) return {Kind::page, page_of(entry, level)};
+    return {entry & leaf ? Kind::swap : Kind::absent, {}};
+}
+
+DecodedEntry decode_radix(uint64_t entry, const PageTableLevel& level, bool last, uint64_t) {
+    if (last || entry & leaf) return decode_page(entry, level);
+    if (entry == 0) return {Kind::absent, {}};
+    return {entry & present ? Kind::table : Kind::invalid, PhysicalAddress{entry & next_table}};
+}
+
+// A table for pages that fit no level: 16 MB under a PUD, 16 GB under a PGD.
+DecodedEntry to_huge_pages(uint64_t entry, const PageTableLevel& level) {
+    DecodedEntry decoded{Kind::table, PhysicalAddress{entry & huge_table}};
+    decoded.last_shift = level.shift > shift_16g ? shift_16g : shift_16m;
+    if (decoded.last_shift >= level.shift) decoded.kind = Kind::invalid;
+    return decoded;
+}
+
+constexpr uint64_t one_4k_page = 0x2000; // H_PAGE_4K_PFN, in the last level of 64 KB kernels
+DecodedEntry decode_hash(uint64_t entry, const PageTableLevel& level, bool last, uint64_t) {
+    constexpr unsigned shift_64k = 16, shift_4k = 12;
+    if (last && level.shift == shift_64k && entry & one_4k_page && entry & present)
+        return {Kind::page, PhysicalAddress{(entry & bits_below(physical_bits)) >> shift_64k << shift_4k}, shift_4k};
+    if (last || entry & leaf) return decode_page(entry, level);
+    if (entry == 0) return {Kind::absent, {}};
+    if (entry & huge_size) return to_huge_pages(entry, level);
+    return {Kind::table, PhysicalAddress{entry & next_table}};
+}
+
+// Until Linux 4.4: the frame from bit 30 (64 KB) or 17 (4 KB), present bit 0; a page of an upper level has any of bits 1:0.
+template <unsigned frame_shift, unsigned page_shift>
+DecodedEntry decode_old(uint64_t entry, const PageTableLevel& level, bool last, uint64_t) {
+    constexpr uint64_t old_present = 1, any_page = 3, old_flags = 0xffff; // the hash table's own bits are among these
+    if (entry == 0) return {Kind::absent, {}};
+    if (!last && !(entry & any_page)) {
+        if (entry & huge_size) return to_huge_pages(entry, level);
+        return {Kind::table, PhysicalAddress{entry & next_table}};
+    }
+    if (!(entry & old_present)) return {entry & ~old_flags ? Kind::swap : Kind::absent, {}};
+    return {Kind::page, PhysicalAddress{entry >> frame_shift << page_shift & ~bits_below(level.shift)}};
+}
+
+// ---- what is told of this kernel
+
+constexpr uint64_t linear = uint64_t{0xc} << 60, region = uint64_t{0xf} << 60;
+
+// Kernel variables lie in the linear map: their physical address needs no table.
+std::optional<uint64_t> word_at(const PhysicalMemory& memory, std::optional<uint64_t> address, unsigned size = 8) {
+    std::byte bytes[8];
+    const auto into = std::span(bytes).first(size);
+    if (!address || (*address & region) != linear || memory.try_read(PhysicalAddress{*address & ~region}, into) != Fault::none) return std::nullopt;
+    return load_unsigned(into, ByteOrder::little);
+}
+
+std::optional<uint64_t> variable(const PhysicalMemory& memory, const KernelFacts& facts, std::string_view name, unsigned size = 8) {
+    return word_at(memory, facts.symbol(name), size);
+}
+
+// OFFSET(...) or SIZE(...) of vmcoreinfo.
+uint64_t told(const KernelFacts& facts, std::string_view key, uint64_t otherwise) {
+    const auto text = facts.text(key);
+    uint64_t value = 0;
+    if (!text) return otherwise;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+    return error == std::errc() && end == text->data() + text->size() ? value : otherwise;
+}
+
+// "6.1.0-50-powerpc64le": 601. 0: unknown.
+unsigned release_of(const KernelFacts& facts) {
+    const std::string_view text = facts.text("OSRELEASE").value_or("");
+    unsigned major = 0, minor = 0;
+    const auto first = std::from_chars(text.data(), text.data() + text.size(), major);
+    if (first.ec != std::errc{} || first.ptr == text.data() + text.size() || *first.ptr != '.') return 0;
+    if (std::from_chars(first.ptr + 1, text.data() + text.size(), minor).ec != std::errc{}) return 0;
+    return major * 100 + minor;
+}
+
+constexpr unsigned first_with_variables = 407;
+bool is_old(const KernelFacts& facts) {
+    const unsigned release = release_of(facts);
+    return release && release < first_with_variables;
+}
+
+// MMU_FTR_TYPE_RADIX of struct cpu_spec. Throws when nobody can tell.
+bool has_radix(const PhysicalMemory& memory, const KernelFacts& facts) {
+    constexpr uint64_t usual_offset = 32, usual_bit = 0x40;
+    if (const auto chosen = facts.option("radix")) return *chosen;
+    if (is_old(facts)) return false;
+    const auto spec = variable(memory, facts, "cur_cpu_spec");
+    const auto features = spec ? word_at(memory, *spec + told(facts, "OFFSET(cpu_spec.mmu_features)", usual_offset), 4) : std::nullopt;
+    if (features) return *features & facts.number("RADIX_MMU").value_or(usual_bit);
+    throw Error(fmt::format("cannot tell the radix from the hash MMU: {}; give it with -m radix=1 or -m radix=0",
+                            facts.symbol("cur_cpu_spec") ? "cur_cpu_spec cannot be read"
+                                                         : "the dump has no SYMBOL(cur_cpu_spec) in its vmcoreinfo, and no vmlinux was given"));
+}
+
+// ---- layouts
+
+template <unsigned bits> bool below(uint64_t address) { return address < bit(bits); }
+template <unsigned bits> bool of_kernel(uint64_t address) { return (address & ~bits_below(bits)) == linear; }
+
+struct Sizes {
+    uint64_t pte, pmd, pud, pgd; // bits of the index; pud 0: there is no such level
+};
+
+PageTableLayout make_layout(const Sizes& sizes, unsigned page_shift) {
+    PageTableLayout layout;
+    const auto add = [&](const char* name, uint64_t shift, uint64_t bits) {
+        if (bits) layout.levels[layout.count++] = {name, static_cast<unsigned>(shift), static_cast<unsigned>(bits)};
+    };
+    const uint64_t pmd = page_shift + sizes.pte, pud = pmd + sizes.pmd, pgd = pud + sizes.pud;
+    add("PGD", pgd, sizes.pgd);
+    add("PUD", pud, sizes.pud);
+    add("PMD", pmd, sizes.pmd);
+    add("PTE", page_shift, sizes.pte);
+    layout.order = ByteOrder::big;
+    layout.physical_bits = physical_bits;
+    const uint64_t all = pgd + sizes.pgd;
+    layout.canonical = all <= 46 ? below<46> : all <= 49 ? below<49> : below<52>;
+    return layout;
+}
+
+unsigned page_shift_of(const KernelFacts& facts) { return facts.page_size() == 65536 ? 16 : 12; }
+
+// The kernel's own variables; without them (a dump without vmlinux) those of all newer kernels.
+Sizes sizes_of(const PhysicalMemory& memory, const KernelFacts& facts, bool radix) {
+    const bool large = page_shift_of(facts) == 16;
+    if (radix) return {large ? 5u : 9u, 9, 9, 13};
+    const auto size = [&](const char* name) { return variable(memory, facts, name).value_or(0); };
+    const Sizes own{size("__pte_index_size"), size("__pmd_index_size"), size("__pud_index_size"), size("__pgd_index_size")};
+    constexpr uint64_t most = 16;
+    const auto possible = [](uint64_t bits) { return bits && bits <= most; };
+    if (possible(own.pte) && possible(own.pmd) && possible(own.pud) && possible(own.pgd)) return own;
+    return large ? Sizes{8, 10, 10, 8} : Sizes{9, 7, 9, 9};
+}
+
+PageTableLayout old_layout(const KernelFacts& facts) {
+    constexpr unsigned first_refused = 405;
+    if (release_of(facts) >= first_refused)
+        throw Error("page tables of Linux 4.5 and 4.6 for ppc64le are of a form that is not known");
+    const bool large = page_shift_of(facts) == 16;
+    PageTableLayout layout = make_layout(large ? Sizes{8, 10, 0, 12} : Sizes{9, 7, 9, 9}, page_shift_of(facts));
+    layout.order = ByteOrder::little;
+    layout.decode = large ? decode_old<30, 16> : decode_old<17, 12>;
+    return layout;
+}
+
+// A process's, and with the hash MMU the kernel's too.
+PageTableLayout layout_of(const PhysicalMemory& memory, const KernelFacts& facts, bool radix) {
+    if (is_old(facts)) return old_layout(facts);
+    PageTableLayout layout = make_layout(sizes_of(memory, facts, radix), page_shift_of(facts));
+    layout.decode = radix ? decode_radix : decode_hash;
+    return layout;
+}
+
+// ---- the kernel with the hash MMU
+
+// A piece of the array of struct page.
+struct Piece {
+    uint64_t begin, physical;
+    bool operator<(const Piece& other) const { return begin < other.begin; }
+};
+
+class HashTranslator final : public Translator {
+public:
+    HashTranslator(const PhysicalMemory& memory, const KernelFacts& facts, std::unique_ptr<Translator> tables)
+        : tables_(std::move(tables)), page_size_(facts.page_size()), old_(is_old(facts)) {
+        if (old_) tables_begin_ = uint64_t{0xd} << 60, vmemmap_ = uint64_t{0xf} << 60;
+        else find_regions(memory, facts);
+        read_vmemmap(memory, facts);
+    }
+
+    Fault try_translate(VirtualAddress at, Translation& result) const override {
+        const Place place = place_of(at.value);
+        if (place == Place::tables) return tables_->try_translate(at, result);
+        return without_tables(at.value, place, result);
+    }
+
+    Walk walk(VirtualAddress at) const override {
+        const Place place = place_of(at.value);
+        if (place == Place::tables) return tables_->walk(at);
+        Walk walk;
+        walk.fault = without_tables(at.value, place, walk.result);
+        return walk;
+    }
+
+    PhysicalAddress root() const override { return tables_->root(); }
+
+private:
+    enum class Place : uint8_t { nowhere, memory, tables, struct_pages };
+
+    // Linux 0034d395f89d ("powerpc/mm/hash64: Map all the kernel regions in the same 0xc range"), v5.2: before that each region had the first
+    // digit of an address for itself.
+    void find_regions(const PhysicalMemory& memory, const KernelFacts& facts) {
+        const bool large = facts.page_size() == 65536;
+        tables_begin_ = variable(memory, facts, "__kernel_virt_start").value_or(large ? 0xc008000000000000 : 0xc000100000000000);
+        vmemmap_ = variable(memory, facts, "vmemmap").value_or(large ? 0xc00c000000000000 : 0xc000300000000000);
+    }
+
+    Place place_of(uint64_t at) const {
+        if (at < linear) return Place::nowhere;
+        if (at >= vmemmap_) return Place::struct_pages;
+        if (at >= tables_begin_) return Place::tables;
+        return (at & region) == linear ? Place::memory : Place::nowhere;
+    }
+
+    Fault without_tables(uint64_t at, Place place, Translation& result) const {
+        if (place == Place::nowhere) return Fault::noncanonical;
+        if (place == Place::memory) {
+            result = {PhysicalAddress{at & ~region}, page_size_, 0};
+            return Fault::none;
+        }
+        auto above = std::upper_bound(pieces_.begin(), pieces_.end(), Piece{at, 0});
+        if (above == pieces_.begin() || at - std::prev(above)->begin >= piece_size_) return list_fault_;
+        const Piece& piece = *std::prev(above);
+        result = {PhysicalAddress{piece.physical + (at - piece.begin)}, piece_size_, 0};
+        return Fault::none;
+    }
+
+    // struct vmemmap_backing { list, phys, virt_addr }, each for a page of mmu_psize_defs[mmu_vmemmap_psize].
+    void read_vmemmap(const PhysicalMemory& memory, const KernelFacts& facts) {
+        constexpr uint64_t most = bit(22), usual_size = 96; // pieces; bytes of struct mmu_psize_def
+        constexpr unsigned least_shift = 12, most_shift = 34, index_most = 15;
+        const auto index = variable(memory, facts, "mmu_vmemmap_psize", 4);
+        const auto defs = facts.symbol("mmu_psize_defs");
+        if (!index || !defs || *index > index_most) return;
+        const uint64_t place = *defs + *index * told(facts, "SIZE(mmu_psize_def)", usual_size) + told(facts, "OFFSET(mmu_psize_def.shift)", 0);
+        const auto shift = word_at(memory, place, 4);
+        auto next = variable(memory, facts, "vmemmap_list");
+        if (!shift || *shift < least_shift || *shift > most_shift || !next) return;
+        piece_size_ = bit(static_cast<unsigned>(*shift));
+        list_fault_ = Fault::no_mapping;
+        const uint64_t list = told(facts, "OFFSET(vmemmap_backing.list)", 0), physical = told(facts, "OFFSET(vmemmap_backing.phys)", 8),
+                       address = told(facts, "OFFSET(vmemmap_backing.virt_addr)", 16);
+        while (*next && pieces_.size() < most) {
+            const auto begin = word_at(memory, *next + address), where = word_at(memory, *next + physical);
+            next = word_at(memory, *next + list);
+            if (!begin || !where || !next) {
+                list_fault_ = Fault::bad_table; // the rest of the list cannot be found
+                break;
+            }
+            pieces_.push_back({*begin, *where});
+        }
+        std::sort(pieces_.begin(), pieces_.end());
+    }
+
+    std::unique_ptr<Translator> tables_;
+    uint64_t page_size_;
+    bool old_;
+    uint64_t tables_begin_ = 0, vmemmap_ = 0; // where each region begins; that before it ends there
+    std::vector<Piece> pieces_;               // by address
+    uint64_t piece_size_ = 0;
+    Fault list_fault_ = Fault::bad_table;     // for an address that is in no piece
+};
+
+std::unique_ptr<Translator> kernel_translator(const PhysicalMemory& memory, const KernelFacts& facts) {
+    const auto top = facts.symbol("swapper_pg_dir");
+    if (!top)
+        throw Error("cannot find the kernel's page tables: the dump has no SYMBOL(swapper_pg_dir) in its vmcoreinfo; give its vmlinux");
+    const PhysicalAddress root{*top & ~region};
+    const bool radix = has_radix(memory, facts);
+    PageTableLayout layout = layout_of(memory, facts, radix);
+    layout.canonical = radix ? of_kernel<52> : nullptr;
+    auto tables = make_translator(memory, layout, root);
+    if (radix) return tables;
+    return std::make_unique<HashTranslator>(memory, facts, std::move(tables));
+}
+
+std::unique_ptr<Translator> user_translator(const PhysicalMemory& memory, const KernelFacts& facts, PhysicalAddress root) {
+    return make_translator(memory, layout_of(memory, facts, has_radix(memory, facts)), root);
+}
+
+std::optional<uint64_t> direct_map(const KernelFacts&) { return linear; }
+
+std::string describe_entry(const KernelFacts& facts, uint64_t entry) {
+    using Word = std::pair<uint64_t, const char*>;
+    static constexpr Word words[] = {{present, "PRESENT"}, {invalidated, "INVALID"}, {0x4, "READ"},       {0x2, "WRITE"},  {0x1, "EXEC"},    {0x8, "PRIVILEGED"},
+                                     {0x10, "SAO"},        {0x20, "NO_CACHE"},       {0x80, "DIRTY"},     {0x100, "ACCESSED"}, {0x400, "SPECIAL"}};
+    static constexpr Word old_words[] = {{0x1, "PRESENT"},   {0x2, "USER"},       {0x200, "RW"},      {0x8, "GUARDED"}, {0x10, "COHERENT"},
+                                         {0x20, "NO_CACHE"}, {0x40, "WRITETHRU"}, {0x80, "DIRTY"},    {0x100, "ACCESSED"}};
+    std::string text;
+    for (const auto& [mask, word] : is_old(facts) ? std::span<const Word>(old_words) : std::span<const Word>(words)) {
+        if (!(entry & mask)) continue;
+        if (!text.empty()) text += '|';
+        text += word;
+    }
+    return text.empty() ? "no bits set" : text;
+}
+
+// Where the type stands leaves no trace in the types:
+//   until v4.0    the whole entry is shifted as a frame is; type 6:1, offset from 8
+//   v4.1          type 6:2, offset where the frame is
+//   v5.19         type 4:0                   03ac1b71fca1 ("powerpc/pgtable: remove _PAGE_BIT_SWAP_TYPE for book3s")
+SwapEntry swap_entry(const KernelFacts& facts, uint64_t entry) {
+    constexpr unsigned type_bits = 5;
+    const unsigned release = release_of(facts), page_shift = page_shift_of(facts);
+    if (is_old(facts)) {
+        const uint64_t frame = entry >> (page_shift == 16 ? 30 : 17);
+        if (release <= 400) return {static_cast<unsigned>(frame >> 1 & 0x3f), frame >> 8};
+        return {static_cast<unsigned>(entry >> 2 & bits_below(type_bits)), frame};
+    }
+    const unsigned type_shift = release && release < 519 ? 2 : 0;
+    return {static_cast<unsigned>(entry >> type_shift & bits_below(type_bits)), (entry & bits_below(physical_bits)) >> page_shift};
+}
+
+bool canonical(uint64_t address) { return address < bit(52) || address >= linear; }
+bool kernel_address(uint64_t address) { return address >= linear; }
+
+// ---- code and registers
+
+// Numbers of DWARF; what has none in the kernel's use of it: ours, from 80 on.
+enum : unsigned { r1 = 1, r31 = 31, ccr = 64, lr = 65, ctr = 66, xer = 76, nip = 80, msr, orig_r3, softe, trap, dar, dsisr, result };
+
+constexpr uint64_t sf = bit(63), pr = 0x4000, little_endian = 1;
+bool user_mode(const Registers& registers) { return registers.get(msr).value_or(0) & pr; }
+
+bool plausible(const Registers& registers) {
+    const auto state = registers.get(msr), pc = registers.get(nip), sp = registers.get(r1);
+    if (!state || !pc || !sp || !(*state & sf) || !(*state & little_endian) || *pc % 4 || *sp % 16 || !*pc || !*sp) return false;
+    if (*state & pr) return *pc < bit(52) && *sp < bit(52);
+    return (*pc & region) == linear && (*sp & region) == linear;
+}
+
+// The vector that was taken. The low bits are the kernel's own.
+const char* cause(const Registers& registers) {
+    static constexpr std::pair<uint64_t, const char*> names[] = {
+        {0x100, "System Reset"},         {0x200, "Machine Check"},           {0x300, "Data Access"},           {0x380, "Data SLB Access"},
+        {0x400, "Instruction Access"},   {0x480, "Instruction SLB Access"},  {0x500, "Hardware Interrupt"},    {0x600, "Alignment"},
+        {0x700, "Program Check"},        {0x800, "FPU Unavailable"},         {0x900, "Decrementer"},           {0x980, "Hypervisor Decrementer"},
+        {0xa00, "Doorbell"},             {0xc00, "System Call"},             {0xd00, "Single Step"},           {0xe40, "Emulation Assist"},
+        {0xe60, "HMI"},                  {0xe80, "Hypervisor Doorbell"},     {0xf00, "Performance Monitor"},   {0xf20, "Altivec Unavailable"},
+        {0xf40, "VSX Unavailable"},      {0x1300, "Instruction Breakpoint"}, {0x1500, "Denormalisation"},      {0x1700, "Altivec Assist"},
+        {0x3000, "System Call Vectored"}};
+    const uint64_t vector = registers.get(trap).value_or(0) & ~uint64_t{0xf};
+    for (const auto& [number, name] : names)
+        if (number == vector) return name;
+    return nullptr;
+}
+
+// bl: 18 in the first six bits, the distance, AA 0, LK 1.
+std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t return_address) {
+    if (code.size() < 4) return std::nullopt;
+    const auto instruction = load<uint32_t>(code.data(), ByteOrder::little);
+    if ((instruction & 0xfc000003) != 0x48000001) return std::nullopt;
+    return return_address - 4 + static_cast<uint64_t>(sign_extend(instruction & 0x03fffffc, 26));
+}
+
+constexpr unsigned callee_saved[] = {2, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, r31};
+
+constexpr const char* general_names[] = {"R0",  "R1",  "R2",  "R3",  "R4",  "R5",  "R6",  "R7",  "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15",
+                                         "R16", "R17", "R18", "R19", "R20", "R21", "R22", "R23", "R24", "R25", "R26", "R27", "R28", "R29", "R30", "R31"};
+
+// struct user_pt_regs: in a note and in struct pt_regs alike.
+constexpr std::array<SavedRegister, 44> saved_at(unsigned offset) {
+    std::array<SavedRegister, 44> saved{};
+    for (unsigned i = 0; i < 32; ++i) saved[i] = {general_names[i], i, offset + i * 8};
+    constexpr std::pair<const char*, unsigned> others[] = {{"NIP", nip}, {"MSR", msr}, {"OR3", orig_r3},   {"CTR", ctr},   {"LR", lr},   {"XER", xer},
+                                                           {"CCR", ccr}, {"MQ", softe}, {"TRAP", trap}, {"DAR", dar}, {"DSISR", dsisr}, {"RESULT", result}};
+    for (unsigned i = 0; i < 12; ++i) saved[32 + i] = {others[i].first, others[i].second, offset + (32 + i) * 8};
+    return saved;
+}
+constexpr auto prstatus = saved_at(112); // pr_reg in struct elf_prstatus
+constexpr auto pt_regs = saved_at(0);
+
+#define GENERAL                                                                                                                          \
+    " R0:  {R0:016x}    R1:  {R1:016x}    R2:  {R2:016x}   ", " R3:  {R3:016x}    R4:  {R4:016x}    R5:  {R5:016x}   ",                   \
+        " R6:  {R6:016x}    R7:  {R7:016x}    R8:  {R8:016x}   ", " R9:  {R9:016x}    R10: {R10:016x}    R11: {R11:016x}   ",             \
+        " R12: {R12:016x}    R13: {R13:016x}    R14: {R14:016x}   ", " R15: {R15:016x}    R16: {R16:016x}    R17: {R17:016x}   ",          \
+        " R18: {R18:016x}    R19: {R19:016x}    R20: {R20:016x}   ", " R21: {R21:016x}    R22: {R22:016x}    R23: {R23:016x}   ",          \
+        " R24: {R24:016x}    R25: {R25:016x}    R26: {R26:016x}   ", " R27: {R27:016x}    R28: {R28:016x}    R29: {R29:016x}   ",          \
+        " R30: {R30:016x}    R31: {R31:016x}   ", " NIP: {NIP:016x}    MSR: {MSR:016x}    OR3: {OR3:016x}",                                \
+        " CTR: {CTR:016x}    LR:  {LR:016x}    XER: {XER:016x}", " CCR: {CCR:016x}    MQ:  {MQ:016x}    DAR: {DAR:016x}",                  \
+        " DSISR: {DSISR:016x}     Syscall Result: {RESULT:016x}"
+constexpr const char* register_lines[] = {" {cause} [{TRAP:x}] exception frame:", GENERAL};
+constexpr const char* kernel_register_lines[] = {" {cause} [{TRAP:x}] exception frame:", GENERAL, " [NIP  : {exception}+{offset}]", " [LR   : {caller}+{caller_offset}]"};
+#undef GENERAL
+
+constexpr Relocation relocations[] = {
+    {R_PPC64_NONE, Relocation::Kind::none},
+    {R_PPC64_ADDR64, Relocation::Kind::absolute, 8},
+    {R_PPC64_ADDR32, Relocation::Kind::absolute, 4},
+    {R_PPC64_REL64, Relocation::Kind::relative, 8},
+    {R_PPC64_REL32, Relocation::Kind::relative, 4},
+};
+
+} // namespace
+
+extern const Architecture arch_ppc64le;
+const Architecture arch_ppc64le = {
+    .name = "ppc64le",
+    .elf_machine = EM_PPC64,
+    .order = ByteOrder::little,
+    .word_size = 8,
+    .pc = nip,
+    .sp = r1,
+    .fp = r31,
+    .lr = lr,
+    .callee_saved = callee_saved,
+    .prstatus = prstatus,
+    .prstatus_size = 504,
+    .pt_regs = pt_regs,
+    .pt_regs_size = 352,
+    .register_lines = register_lines,
+    .kernel_register_lines = kernel_register_lines,
+    .cause = cause,
+    .plausible = plausible,
+    .call_size = 4,
+    .call_target = call_target,
+    .moved_from = linear,
+    .canonical = canonical,
+    .kernel_address = kernel_address,
+    .user_mode = user_mode,
+    .kernel_translator = kernel_translator,
+    .user_translator = user_translator,
+    .walk_lines = {.virtual_addresses = true},
+    .direct_map = direct_map,
+    .describe_entry = describe_entry,
+    .swap_entry = swap_entry,
+    .relocations = relocations,
+};
+
+} // namespace kcrash
