@@ -65,6 +65,7 @@ struct Target::Opening {
         const ByteOrder order = t.elf_ ? t.elf_->order() : info.order;
         const unsigned word = t.elf_ ? t.elf_->word_size() : info.word_size;
         t.arch_ = find_architecture(machine, order, word);
+        if (!t.arch_ && !t.elf_) ask_memory();
         if (!t.arch_) {
             std::string known;
             for (const Architecture* arch : architectures()) known += fmt::format(" {}", arch->name);
@@ -77,9 +78,24 @@ struct Target::Opening {
                                     t.options_.dump_files.front(), machine, info.elf_machine));
     }
 
+    // A dump may not say what machine it is of, or say it wrongly: QEMU calls every POWER machine big-endian. The kernel's own note knows.
+    void ask_memory() {
+        const auto note = t.vmcoreinfo_.empty() ? find_memory_note(*t.dump_) : std::nullopt;
+        const auto machine = note ? machine_of_vmcoreinfo(note->text, note->order) : std::nullopt;
+        if (!machine) return;
+        t.arch_ = find_architecture(machine->elf_machine, note->order, machine->word_size);
+        t.vmcoreinfo_ = VmcoreInfo(note->text);
+        t.physical_->set_page_size(kernel_page_size(t.vmcoreinfo_, *t.dump_));
+    }
+
     // QEMU's dumps of many machines have no such note.
     void vmcoreinfo() {
-        if (!t.vmcoreinfo_.empty()) return;
+        if (t.vmcoreinfo_.empty()) search_vmcoreinfo();
+        if (t.dump_->info().page_size_assumed && !t.vmcoreinfo_.value("PAGESIZE"))
+            t.warnings_.push_back(fmt::format("{}: no VMCOREINFO that tells the page size; 4096 bytes are assumed", t.options_.dump_files.front()));
+    }
+
+    void search_vmcoreinfo() {
         if (t.arch_->find_vmcoreinfo) t.vmcoreinfo_ = VmcoreInfo(t.arch_->find_vmcoreinfo(*t.physical_));
         if (t.vmcoreinfo_.empty() && !t.options_.kaslr) {
             banner_offset = offset_of_banner();

@@ -34,6 +34,7 @@ struct DumpInfo {
     ByteOrder order = ByteOrder::little;
     unsigned word_size = 8;             // bytes
     uint64_t page_size = 4096;          // bytes
+    bool page_size_assumed = false;     // the file does not tell it, and the machine has more than one
     std::optional<uint32_t> dump_level; // makedumpfile -d, or derived; unknown in plain ELF
     std::string compression;            // "zlib", "lzo", "snappy", "zstd", "none"; the method named in the header
     bool partial = false;               // the dump tool left pages out on purpose

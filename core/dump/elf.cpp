@@ -240,8 +240,7 @@ void ElfDump::choose_page_size() {
     info_.page_size = 4096;
     const uint16_t machine = info_.elf_machine;
     if (machine != EM_X86_64 && machine != EM_386 && machine != EM_ARM && machine != EM_S390 && machine != EM_RISCV)
-        info_.warnings.push_back(
-            fmt::format("{}: no VMCOREINFO that tells the page size; 4096 bytes are assumed", file_->path()));
+        info_.page_size_assumed = true;
 }
 
 // /proc/vmcore has the kernel's own memory twice, with the same bytes. If they are not the same, nobody knows which are right:
