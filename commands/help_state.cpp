@@ -92,7 +92,7 @@ void registers(Session& session) {
         for (const SavedRegister& saved : target.arch().prstatus) {
             const std::span<const std::byte> bytes(note.description);
             if (saved.offset + target.arch().word_size > bytes.size()) continue;
-            const uint64_t value = load_unsigned(bytes.subspan(saved.offset, target.arch().word_size), target.arch().order);
+            const uint64_t value = load_unsigned(bytes.subspan(saved.offset, target.arch().word_size), target.dump().info().order);
             say(session, saved.name, AddressValue{value});
         }
     }

@@ -65,6 +65,8 @@ struct StackMachine {
     uint64_t cfa_above_sp = 0; // bytes from the caller's stack pointer up to the CFA
     // The registers of a CPU that the machine itself stored in memory, for a dump without notes; nothing: it did not.
     std::optional<Registers> (*saved_registers)(const Target& target, unsigned cpu) = nullptr;
+    // Makes registers that the kernel wrote into its note for the CPU that died those of one moment; null: they are.
+    void (*correct_note)(const Target& target, Registers& registers) = nullptr;
 
     // ---- how crash shows it
     bool frame_pointer_shown;    // in brackets is the frame pointer, not the place of the return address; words begin there

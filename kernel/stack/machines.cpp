@@ -6,6 +6,7 @@ namespace kcrash {
 
 extern const StackMachine stack_arm64;
 extern const StackMachine stack_i386;
+extern const StackMachine stack_ppc64le;
 extern const StackMachine stack_riscv64;
 extern const StackMachine stack_s390x;
 extern const StackMachine stack_x86_64;
@@ -13,6 +14,7 @@ extern const StackMachine stack_x86_64;
 static const StackMachine* const machines[] = {
     &stack_arm64,
     &stack_i386,
+    &stack_ppc64le,
     &stack_riscv64,
     &stack_x86_64,
     &stack_s390x,

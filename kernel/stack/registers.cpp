@@ -13,12 +13,13 @@
 namespace kcrash {
 namespace {
 
-// Of the description of an NT_PRSTATUS note. Nothing when it is too short, or nobody wrote it.
-std::optional<Registers> parse_prstatus(const Architecture& arch, std::span<const std::byte> description) {
+// Of the description of an NT_PRSTATUS note. Nothing when it is too short, or nobody wrote it. The order of a note's bytes is that of the
+// dump, which need not be the kernel's: QEMU calls all POWER machines big-endian.
+std::optional<Registers> parse_prstatus(const Architecture& arch, std::span<const std::byte> description, ByteOrder order) {
     if (description.size() < arch.prstatus_size) return std::nullopt;
     Registers registers;
     for (const SavedRegister& saved : arch.prstatus)
-        registers.set(saved.number, load_unsigned(description.subspan(saved.offset, saved.size ? saved.size : arch.word_size), arch.order));
+        registers.set(saved.number, load_unsigned(description.subspan(saved.offset, saved.size ? saved.size : arch.word_size), order));
     if (registers.get(arch.pc).value_or(0) == 0 && registers.get(arch.sp).value_or(0) == 0) return std::nullopt;
     return registers;
 }
@@ -36,7 +37,13 @@ std::optional<Registers> from_crash_notes(const Target& target, unsigned cpu) {
     Cursor cursor(bytes, arch.order, "crash_notes");
     const uint32_t name_size = cursor.u32(), size = cursor.u32(), type = cursor.u32();
     if (name_size != 5 || size < arch.prstatus_size || type != note_prstatus) return std::nullopt;
-    return parse_prstatus(arch, std::span<const std::byte>(bytes).subspan(header));
+    return parse_prstatus(arch, std::span<const std::byte>(bytes).subspan(header), arch.order);
+}
+
+Registers corrected(const Target& target, Registers registers) {
+    const StackMachine& machine = stack_machine(target.arch());
+    if (machine.correct_note) machine.correct_note(target, registers);
+    return registers;
 }
 
 } // namespace
@@ -64,7 +71,7 @@ bool notes_are_of_the_moment(const Target& target) {
 std::optional<Registers> cpu_registers(const Target& target, unsigned cpu) {
     const bool by_number = notes_are_of_the_moment(target);
     if (!by_number)
-        if (auto known = from_crash_notes(target, cpu)) return known;
+        if (auto known = from_crash_notes(target, cpu)) return corrected(target, *known);
     std::vector<const Note*> found;
     for (const Note& note : target.dump().notes())
         if (note.name == "CORE" && note.type == note_prstatus) found.push_back(&note);
@@ -76,10 +83,10 @@ std::optional<Registers> cpu_registers(const Target& target, unsigned cpu) {
     if (!by_number && (place == online.end() || found.size() != online.size())) return std::nullopt;
     const size_t index = by_number ? cpu : static_cast<size_t>(place - online.begin());
     if (index >= found.size()) return std::nullopt;
-    auto registers = parse_prstatus(target.arch(), found[index]->description);
+    auto registers = parse_prstatus(target.arch(), found[index]->description, target.dump().info().order);
     // No processor has a register for the number of the system call: QEMU writes a zero there.
     if (registers && by_number) registers->forget(target.arch().syscall);
-    return registers;
+    return registers && !by_number ? corrected(target, *registers) : registers;
 }
 
 } // namespace kcrash

@@ -307,7 +307,8 @@ private:
         // A stack that ran over has a stack pointer outside of it, and its frames inside.
         const auto fp = exception->registers.get(arch_.fp);
         if (!follow_stack(*sp) && !(machine_.frame_pointer_leads && fp && follow_stack(*fp))) {
-            end(StackEnd::outside, fmt::format("the registers at 0x{:x} name no stack: sp is 0x{:x}", exception->address, *sp));
+            if (world_.is_entry_code(*pc)) end(StackEnd::outermost); // entered from user mode, and not on a kernel's stack yet
+            else end(StackEnd::outside, fmt::format("the registers at 0x{:x} name no stack: sp is 0x{:x}", exception->address, *sp));
             return;
         }
         interrupted_ = true;
