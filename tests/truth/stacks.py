@@ -21,6 +21,10 @@ STAMP = r"^(?:\[[ 0-9.]+\] ?)?(?:\[ *[TC]\d+\] )?"  # makedumpfile adds the task
 FRAME = re.compile(STAMP + r" *(?:\()?(?:\[<[0-9a-f]+>\] )?(\? |(?<=\(\[<[0-9a-f]{16}>\] ))?([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[([\w-]+)[^\]]*\])?\)? ?$")
 RIP = re.compile(STAMP + r" *(?:RIP: ([0-9a-f]{4}):|EIP: )(?:([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?|0x([0-9a-f]+)|(Unable.*))$")
 PC = re.compile(STAMP + r" *pc : ([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?$")  # arm64
+# POWER: the stack pointer and the address before the name; an exception's registers follow, LR among them, which the trace itself leaves out.
+POWER = re.compile(STAMP + r"\[([0-9a-f]{16})\] \[[0-9a-f]{16}\] ([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?( \(unreliable\))? ?$")
+INTERRUPT = re.compile(STAMP + r"--- interrupt: [0-9a-f]+ at (?:([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?|0x([0-9a-f]+)) ?$")
+LR = re.compile(STAMP + r"LR \[[0-9a-f]{16}\] ([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])? ?$")
 TRACE = "Call [Tt]race:"  # x86 and arm64
 TASK = re.compile(STAMP + r"task:(.{1,15}) +state:(\S) +stack:-?\d+ +pid: *(\d+) ")
 
@@ -46,8 +50,8 @@ class Names:
 class Frame:
     """One line of a trace of the kernel's: what its address may be, and the registers that were printed below it."""
 
-    def __init__(self, name, places, interrupted=False, user=False, guess=False):
-        self.name, self.places, self.interrupted, self.user, self.guess, self.registers = name, places, interrupted, user, guess, {}
+    def __init__(self, name, places, interrupted=False, user=False, guess=False, sp=None):
+        self.name, self.places, self.interrupted, self.user, self.guess, self.sp, self.registers = name, places, interrupted, user, guess, sp, {}
 
     def __repr__(self):
         return self.name
@@ -64,19 +68,33 @@ def parse_line(names, line):
             return Frame(f"RIP {rip[4]}", {int(rip[4], 16)}, True, user)
     if pc := PC.match(line):
         return Frame(f"pc {pc[1]}+{int(pc[2], 16)}", names.places(pc[1], int(pc[2], 16)), True)
+    return parse_power(names, line)
+
+
+def parse_power(names, line):
+    if frame := POWER.match(line):
+        return Frame(f"{frame[2]}+{int(frame[3], 16)}", names.places(frame[2], int(frame[3], 16)), guess=frame[4] is not None, sp=int(frame[1], 16))
+    if at := INTERRUPT.match(line):
+        places = {int(at[3], 16)} if at[3] else names.places(at[1], int(at[2], 16))
+        return Frame(f"interrupt at {at[3] or at[1]}", places, True, user=at[3] is not None)
+    if lr := LR.match(line):
+        return Frame(f"LR {lr[1]}+{int(lr[2], 16)}", names.places(lr[1], int(lr[2], 16)), guess=True)
     return None
 
 
 def parse_trace(names, lines, guesses=False):
-    frames = []
+    frames, sp = [], None
     for i, line in enumerate(lines):
         if re.match(STAMP + r"(Kernel Offset|---\[|Modules linked|Call [Tt]race)", line) or TASK.match(line):
             break
         frame = parse_line(names, line)
+        if frame and frame.sp:  # where POWER's kernel goes back from the stack of interrupts, nobody stored LR
+            frame.guess |= sp is not None and abs(frame.sp - sp) >= 16384
+            sp = frame.sp
         if frame and (guesses or not frame.guess):
             frames.append(frame)
             if frame.interrupted:
-                frame.registers = registers_below(lines[i + 1:i + 8])
+                frame.registers = registers_below(lines[i + 1:i + 8]) | power_registers(lines[i + 1:i + 14])
                 if frame.user:
                     break  # the user's: what follows is of something else
     return frames
@@ -91,6 +109,18 @@ def registers_below(lines):
             found.setdefault(f"X{number}", int(value, 16))
         for name, value in re.findall(r"\b(ORIG_RAX|EFLAGS|R[A-Z0-9]{1,2}): (?:[0-9a-f]{4}:)?([0-9a-f]{8,16})\b", line):
             found.setdefault({"EFLAGS": "RFLAGS" if long else "EFLAGS", "R08": "R8", "R09": "R9"}.get(name, name), int(value, 16))
+    return found
+
+
+def power_registers(lines):
+    found = {}
+    if not any(re.match(STAMP + "GPR00: ", line) for line in lines):
+        return found
+    for line in lines:
+        if general := re.match(STAMP + r"GPR(\d\d): ((?:[0-9a-f]{16} ?)+)$", line):
+            found.update({f"R{int(general[1]) + i}": int(value, 16) for i, value in enumerate(general[2].split())})
+        for name, value in re.findall(r"\b(NIP|LR|CTR|MSR|XER): +([0-9a-f]{8,16})\b", line):
+            found.setdefault(name, int(value, 16))
     return found
 
 
@@ -145,7 +175,7 @@ class Stack:
             if item["kind"] == "frame":
                 self.frames.append((item["function"], int(item["ip"], 16), item["interrupted"]))
             elif item["kind"] == "registers" and item["user_mode"]:
-                self.frames.append(("user", int(item.get("RIP") or item.get("EIP") or item.get("PC") or item["PSWA"], 16), True))
+                self.frames.append(("user", int(item.get("RIP") or item.get("EIP") or item.get("PC") or item.get("NIP") or item["PSWA"], 16), True))
             elif item["kind"] == "end":
                 self.end = item["reason"]
 
@@ -226,6 +256,8 @@ def check_sleepers(guest, names, stacks, traces):
             continue
         lines = (folder / "stack").read_text().splitlines()
         theirs = [f for f in (parse_line(names, line.removeprefix("[<0>] ")) for line in lines) if f]
+        if len(theirs) > 1 and theirs[1].name.startswith("__switch_to+"):
+            del theirs[0]  # POWER's kernel begins with the frame of its switch, where nobody stored LR
         check(guest, f"task {tid} {stack.command!r}: /proc stack", theirs, stack.without_scheduler(names))
         trace = traces.get(tid, [])
         if differ([f for f in trace if not f.interrupted and not all(map(names.is_scheduler, f.places))], [(f.name, min(f.places, default=0), False) for f in theirs]):
@@ -243,7 +275,7 @@ def main():
     guest = Guest()
     names = Names(guest.text("kallsyms"))
     console = text_beside(guest, "console.txt")
-    guest.shows_user = " RIP: " in console or " EIP: " in console  # arm64 and riscv64 end their traces at the entry from user mode
+    guest.shows_user = any(word in console for word in (" RIP: ", " EIP: ", "--- interrupt: "))  # arm64 and riscv64 end their traces at the entry from user mode
     everyone, dead = guest.ask(["foreach bt", "bt -p"])
     all_stacks = [Stack(item) for item in everyone["items"] if item["kind"] == "task"]
     for stack in all_stacks:

@@ -10,8 +10,8 @@ die_traced() {
     die_into_crash_kernel traced "$cpu_of_process" traced "" "${encodings[0]}"
 }
 
-# die_in_interrupt: irq/, one dump. A break on the serial line and the letter c: the kernel panics in the interrupt
-# that reads the letter, on CPU 2, over spin_kernel.
+# die_in_interrupt: irq/, one dump. A break on the serial line (or what the console has instead) and the letter c: the kernel panics
+# in the interrupt that reads the letter, on CPU 2, over spin_kernel.
 die_in_interrupt() {
     die_into_crash_kernel irq "$cpu_of_others" irq "" "${encodings[0]}"
 }
@@ -56,8 +56,12 @@ send_death() {
 
 send_break() {
     wait_for "$1/second.txt" 'ready to die' 600 || return 0
-    qmp '{"execute":"chardev-send-break","arguments":{"id":"console"}}'
-    sleep 1
+    if [ -n "$console_break" ]; then
+        printf '%b' "$console_break" >&7
+    else
+        qmp '{"execute":"chardev-send-break","arguments":{"id":"console"}}'
+        sleep 1
+    fi
     printf c >&7
 }
 
@@ -84,11 +88,8 @@ die_from_outside() {
     nmi) qmp '{"execute":"inject-nmi"}' ;;
     break) send_break "$disks" ;;
     esac
-    if [ "$outside_death" = alone ]; then
-        wait_for "$disks/console.txt" 'Kernel panic' 600 && sleep 5 # s390x's last words are the stack
-    else
-        wait_for "$disks/console.txt" 'end Kernel panic' 120
-    fi || die "the guest ended; see $disks/console.txt"
+    wait_for "$disks/console.txt" "$last_words" 600 || die "the guest ended; see $disks/console.txt"
+    [ "$last_words" = 'end Kernel panic' ] || sleep 5 # the stack and the registers are still to come
     qmp '{"execute":"stop"}'
     qmp '{"execute":"dump-guest-memory","arguments":{"paging":false,"protocol":"file:'"$target/dump.elf"'"}}'
     qmp '{"execute":"dump-guest-memory","arguments":{"paging":false,"format":"kdump-zlib","protocol":"file:'"$target/dump.kdump"'"}}'

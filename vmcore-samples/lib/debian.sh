@@ -26,7 +26,7 @@ unpack_kernel() {
     cp -L "$work/debug/usr/lib/debug/boot/vmlinux-$version" "$tmp/vmlinux"
     # 6.12 has its modules under /usr; modprobe and depmod want them under /lib. 7.2 has the kernel among them.
     [ -d "$work/image/lib/modules" ] || ln -s usr/lib "$work/image/lib"
-    cp "$work/image/boot/vmlinuz-$version" "$work/vmlinuz" 2>/dev/null || cp "$work/image/lib/modules/$version/vmlinuz" "$work/vmlinuz"
+    cp "$work/image/boot"/vmlinu[xz]-"$version" "$work/vmlinuz" 2>/dev/null || cp "$work/image/lib/modules/$version/vmlinuz" "$work/vmlinuz"
     depmod -b "$work/image" "$version"
 }
 

@@ -51,7 +51,8 @@ add_loader() {
     local root=$1 loader
     loader=$(readelf -lW "$2" | sed -n 's/.*interpreter: \(.*\)]$/\1/p')
     mkdir -p "$root${loader%/*}"
-    [ -e "$root$loader" ] || cp -L "$programs_folder$loader" "$root$loader" 2>/dev/null || cp -L "$programs_folder/usr$loader" "$root$loader"
+    [ -e "$root$loader" ] || cp -L "$programs_folder$loader" "$root$loader" 2>/dev/null || cp -L "$programs_folder/usr$loader" "$root$loader" 2>/dev/null ||
+        cp "$(find "$root" -name "${loader##*/}" | head -n 1)" "$root$loader" # add_program put it among the libraries
 }
 
 # add_modules ROOT FROM VERSION LIST: the modules that the LIST file names, and those they need, unpacked, for modprobe.

@@ -10,6 +10,8 @@
 #     nic                the network card
 #     outside_death      what kills the guest that has no crash kernel: nmi, a break and the letter c on the serial line (break), or a process
 #                        of its own (alone)
+#     last_words         what a guest that dies without a crash kernel says at the end; five seconds later it is dumped where that is not quite the end
+#     console_break      what stands for a break on a console that knows none
 #     compiler_prefix    of gcc, readelf and objcopy
 #     kernel_arch        ARCH= of the kernel's own makefiles; kernel_image, the target; kernel_boot, the file it makes
 #     triplet            of the folder of libraries
@@ -24,6 +26,8 @@ use_machine() {
     second_port=hvc0
     nic=virtio-net-pci
     outside_death=break
+    console_break=
+    last_words='end Kernel panic'
     "machine_$arch"
     [ "$arch" = "$(dpkg --print-architecture)" ] || machine_packages+=" gcc-$triplet libc6-dev-$arch-cross"
 }
@@ -72,6 +76,24 @@ machine_i386() {
     triplet=i686-linux-gnu
 }
 
+# A guest of PowerVM's kind (pseries); its firmware comes with QEMU. The console is the hypervisor's and knows no break. A kernel that
+# panics tells the hypervisor before its last words: QEMU pauses.
+machine_ppc64el() {
+    machine_packages="qemu-system-ppc qemu-system-data"
+    qemu_program=qemu-system-ppc64
+    machine_options=(-M pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off -smp 4 -action panic=pause)
+    last_words='Kernel panic'
+    cpu_of_process=power9 # radix page tables
+    cpu_of_others=power8  # hashed page tables
+    console=hvc0
+    second_port=hvc1
+    virtio_port=
+    console_break='\017' # control-O, drivers/tty/hvc/hvc_console.c
+    compiler_prefix=powerpc64le-linux-gnu-
+    kernel_arch=powerpc kernel_image=vmlinux kernel_boot=vmlinux
+    triplet=powerpc64le-linux-gnu
+}
+
 machine_riscv64() {
     machine_packages="qemu-system-misc opensbi"
     qemu_program=qemu-system-riscv64
@@ -97,6 +119,7 @@ machine_s390x() {
     second_port=sclp_line0
     nic=virtio
     outside_death=alone
+    last_words='Kernel panic'
     compiler_prefix=s390x-linux-gnu-
     kernel_arch=s390 kernel_image=bzImage kernel_boot=arch/s390/boot/bzImage
     triplet=s390x-linux-gnu
