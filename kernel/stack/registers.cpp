@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The registers of a CPU at the crash, from the dump's notes.
+// The registers of a CPU at the crash, from the dump's notes; and what one stack knows of another's.
 //
 // A kdump has one NT_PRSTATUS for each CPU that answered, and nothing in it says which CPU that was. The kernel wrote it
 // into per-cpu memory (crash_notes) first, and that is in the dump: there the CPU is known. QEMU writes one for each
@@ -87,6 +87,15 @@ std::optional<Registers> cpu_registers(const Target& target, unsigned cpu) {
     // No processor has a register for the number of the system call: QEMU writes a zero there.
     if (registers && by_number) registers->forget(target.arch().syscall);
     return registers && !by_number ? corrected(target, *registers) : registers;
+}
+
+void complete_registers(Stack& stack, const Stack& from) {
+    for (Frame& frame : stack.frames)
+        for (const Frame& other : from.frames) {
+            const bool same = frame.is_return_address && other.is_return_address && frame.pc == other.pc && frame.frame_base == other.frame_base;
+            for (unsigned number = 0; same && number < Registers::max; ++number)
+                if (!frame.registers.get(number)) frame.registers.copy(other.registers, number);
+        }
 }
 
 } // namespace kcrash

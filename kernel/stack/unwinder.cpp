@@ -391,13 +391,4 @@ Stack unwind_from(const StackWorld& world, const Architecture& arch, const Stack
     return Unwinding(world, arch, start).run();
 }
 
-void complete_registers(Stack& stack, const Stack& from) {
-    for (Frame& frame : stack.frames)
-        for (const Frame& other : from.frames) {
-            const bool same = frame.is_return_address && other.is_return_address && frame.pc == other.pc && frame.frame_base == other.frame_base;
-            for (unsigned number = 0; same && number < Registers::max; ++number)
-                if (!frame.registers.get(number)) frame.registers.copy(other.registers, number);
-        }
-}
-
 } // namespace kcrash

@@ -69,6 +69,8 @@ class Comparison:
                 reasons["the two begin at different places"] += 1
             else:
                 rest = chain[chain.index(frames[0]):]
+                while rest[-1] == 0:  # as drgn ends at an interrupt of s390x
+                    rest.pop()
                 if tracers & set(rest):
                     reasons["drgn meets a tracer"] += 1
                 elif len(rest) < len(frames) and frames[:len(rest)] == rest:
