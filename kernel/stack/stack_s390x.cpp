@@ -145,8 +145,9 @@ std::optional<UnwindRow> fit(const FrameView& frame, const UnwindRow& cfi) {
         row.cfa_add = chain->cfa_add;
         return row;
     }
+    const bool from_r14 = in_register || (back->rule.kind == RegisterRule::Kind::in_register && back->rule.number == r14);
+    if (from_r14 && !frame.registers.get(r14)) return frame_rules(frame); // only the user says that the task is here
     if (!in_register) return row;
-    if (!frame.registers.get(r14)) return frame_rules(frame); // only the user says that the task is here
     if (back != row.rules.end()) row.rules.erase(back);
     row.rules.push_back({psw_address, {RegisterRule::Kind::in_register, r14, 0}});
     return row;

@@ -12,7 +12,8 @@ dump. With "peer/asked" crash is asked, where tests/bench's peers are installed:
 of crash; one without a row is a failure. In a line {task:1} is the address of the task with that pid, {code:1} where its
 program begins; " ;; " separates several lines of one case.
 
-A line "@ SAMPLE FILE" says on which dump of the cache folder the rows after it are run; they count as skipped when it is not there.
+A line "@ SAMPLE FILE" says on which dump of the cache folder, or of the committed samples, the rows after it are run; they count as
+skipped when it is not there.
 A line "@ message OLD > NEW" stands for the committed sample with other words in one message of its log.
 
 --ask prints, for every row whose judge is the peer, whether crash says the same, and the first lines that differ.
@@ -73,6 +74,9 @@ def sample_for(options, dump):
     name, file = dump.split(maxsplit=1)
     if name == "message":
         return with_message(tool.sample_of(options), options, *file.split(" > "))
+    for sample in tool.committed_samples():
+        if sample.name == name:
+            return sample
     folder = SAMPLES / name
     return tool.Sample(dump, folder / file, folder / "vmlinux") if (folder / file).exists() else None
 

@@ -149,7 +149,7 @@ TEST_CASE("s390x: an interrupted function that saved nothing yet has its return 
 
 TEST_CASE("s390x: where r14 is not known the chain leads on from a function that saved nothing") {
     World world;
-    world.functions = {{0x100, cfi(160, {})}};
+    world.functions = {{0x100, cfi(160, {})}, {0x103, cfi(160, {{psw_address, {RegisterRule::Kind::in_register, r14, 0}}})}};
     world.frame(0x83000, 0x83100, 0);
     world.frame(0x83100, 0x82000, 0x10210);
     StackStart start;
@@ -160,6 +160,8 @@ TEST_CASE("s390x: where r14 is not known the chain leads on from a function that
     const Stack stack = unwind_from(world, s390x(), start);
     CHECK(text(stack) == "10000@83000 10210@83100 ");
     CHECK(stack.message == "the stack leads back from 0x83100 to 0x82000: it is damaged");
+    start.registers.set(psw_address, 0x10300);
+    CHECK(text(unwind_from(world, s390x(), start)) == "10300@83000 10210@83100 ");
 }
 
 TEST_CASE("s390x: a chain that leads back or out of the stack ends there") {
