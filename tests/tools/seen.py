@@ -26,4 +26,6 @@ class Seen:
         """As kcrash itself names the format and the machine of this dump, which a test has found right."""
         said = subprocess.run([kcrash, "--json", "--identify", *map(str, files)], capture_output=True, text=True).stdout
         facts = json.loads(said.splitlines()[0])["items"][0]
+        if not facts["architecture"]:  # QEMU's kdump of s390x does not name its machine
+            return
         self.record(re.sub(r", (zlib|lzo|snappy|zstd)$", "", facts["format"]) + (" (split)" if facts["split"] else ""), ARCHITECTURES.get(facts["architecture"], facts["architecture"]), how)
