@@ -135,19 +135,6 @@ bool is_old(const KernelFacts& facts) {
     return release && release < first_with_variables;
 }
 
-// MMU_FTR_TYPE_RADIX of struct cpu_spec. Throws when nobody can tell.
-bool has_radix(const PhysicalMemory& memory, const KernelFacts& facts) {
-    constexpr uint64_t usual_offset = 32, usual_bit = 0x40;
-    if (const auto chosen = facts.option("radix")) return *chosen;
-    if (is_old(facts)) return false;
-    const auto spec = variable(memory, facts, "cur_cpu_spec");
-    const auto features = spec ? word_at(memory, *spec + told(facts, "OFFSET(cpu_spec.mmu_features)", usual_offset), 4) : std::nullopt;
-    if (features) return *features & facts.number("RADIX_MMU").value_or(usual_bit);
-    throw Error(fmt::format("cannot tell the radix from the hash MMU: {}; give it with -m radix=1 or -m radix=0",
-                            facts.symbol("cur_cpu_spec") ? "cur_cpu_spec cannot be read"
-                                                         : "the dump has no SYMBOL(cur_cpu_spec) in its vmcoreinfo, and no vmlinux was given"));
-}
-
 // ---- layouts
 
 template <unsigned bits> bool below(uint64_t address) { return address < bit(bits); }
@@ -186,6 +173,30 @@ Sizes sizes_of(const PhysicalMemory& memory, const KernelFacts& facts, bool radi
     const auto possible = [](uint64_t bits) { return bits && bits <= most; };
     if (possible(own.pte) && possible(own.pmd) && possible(own.pud) && possible(own.pgd)) return own;
     return large ? Sizes{8, 10, 10, 8} : Sizes{9, 7, 9, 9};
+}
+
+// ---- which of the two
+
+// Radix tables map the kernel's memory, and so themselves; those of hash do not.
+bool maps_itself(const PhysicalMemory& memory, const KernelFacts& facts, uint64_t top) {
+    PageTableLayout layout = make_layout(sizes_of(memory, facts, true), page_shift_of(facts));
+    layout.decode = decode_radix;
+    layout.canonical = of_kernel<52>;
+    return maps_to(*make_translator(memory, layout, PhysicalAddress{top & ~region}), VirtualAddress{top}, PhysicalAddress{top & ~region});
+}
+
+// MMU_FTR_TYPE_RADIX of struct cpu_spec; where cur_cpu_spec is not known (vmcoreinfo does not tell it), the tables. Throws when neither can
+// be read.
+bool has_radix(const PhysicalMemory& memory, const KernelFacts& facts) {
+    constexpr uint64_t usual_offset = 32, usual_bit = 0x40;
+    if (const auto chosen = facts.option("radix")) return *chosen;
+    if (is_old(facts)) return false;
+    const auto spec = variable(memory, facts, "cur_cpu_spec");
+    const auto features = spec ? word_at(memory, *spec + told(facts, "OFFSET(cpu_spec.mmu_features)", usual_offset), 4) : std::nullopt;
+    if (features) return *features & facts.number("RADIX_MMU").value_or(usual_bit);
+    const auto top = facts.symbol("swapper_pg_dir");
+    if (word_at(memory, top)) return maps_itself(memory, facts, *top);
+    throw Error("cannot tell the radix from the hash MMU: neither cur_cpu_spec nor swapper_pg_dir can be read; give it with -m radix=1 or -m radix=0");
 }
 
 PageTableLayout old_layout(const KernelFacts& facts) {
@@ -286,14 +297,15 @@ private:
         list_fault_ = Fault::no_mapping;
         const uint64_t list = told(facts, "OFFSET(vmemmap_backing.list)", 0), physical = told(facts, "OFFSET(vmemmap_backing.phys)", 8),
                        address = told(facts, "OFFSET(vmemmap_backing.virt_addr)", 16);
-        while (*next && pieces_.size() < most) {
+        for (uint64_t seen = 0, limit = 1; *next && pieces_.size() < most;) {
             const auto begin = word_at(memory, *next + address), where = word_at(memory, *next + physical);
             next = word_at(memory, *next + list);
-            if (!begin || !where || !next) {
+            if (!begin || !where || !next || (*next && *next == seen)) {
                 list_fault_ = Fault::bad_table; // the rest of the list cannot be found
                 break;
             }
             pieces_.push_back({*begin, *where});
+            if (pieces_.size() == limit) seen = *next, limit *= 2; // a cycle comes back to one of these
         }
         std::sort(pieces_.begin(), pieces_.end());
     }
