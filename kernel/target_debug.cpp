@@ -72,7 +72,7 @@ std::optional<UnwindRow> Target::orc(uint64_t address) const {
             auto [it, fresh] = lazy_->module_orc.try_emplace(module->address);
             if (fresh) try {
                 if (auto range = module_orc_range(*this, *module))
-                    it->second = open_orc(*kernel_, *range, nullptr, 0, lazy_->kernel_btf.get());
+                    it->second = open_orc(*kernel_, *range, nullptr, 0, lazy_->kernel_btf.get(), *arch_);
             } catch (const Error&) {
                 it->second = nullptr; // no rules for this module: the unwinder says so with its name
             }
@@ -85,7 +85,7 @@ std::optional<UnwindRow> Target::orc(uint64_t address) const {
                            text_end = symbol_address("_einittext") ? symbol_address("_einittext") : symbol_address("_etext");
                 if (ip && end && entries && text && text_end)
                     lazy_->kernel_orc = open_orc(*kernel_, {*ip, *end, *entries, *text, *text_end}, elf_.get(), kernel_offset_,
-                                                 lazy_->kernel_btf.get());
+                                                 lazy_->kernel_btf.get(), *arch_);
             }
             table = lazy_->kernel_orc.get();
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Which of ORC's layouts a table has, and what one entry says.
+// x86_64: which of ORC's layouts a table has, and what one entry says.
 //
 // An entry has 6 bytes and no version. The first four were never changed; the last two were, three times:
 //
@@ -38,7 +38,7 @@ constexpr unsigned old_sp = 5, new_sp = 3;
 
 constexpr size_t few_runs = 4, many_runs = 512; // for the numbering alone; for the fields as well, which rare entries tell
 
-uint64_t value_of(const EntryBytes& bytes) { return load_unsigned(bytes, ByteOrder::little); }
+uint64_t value_of(std::span<const std::byte> bytes) { return load_unsigned(bytes, ByteOrder::little); }
 uint64_t field(uint64_t value, unsigned bit, unsigned bits) { return value >> bit & ((uint64_t{1} << bits) - 1); }
 
 // The fields by BTF. False: it has no struct orc_entry of this size.
@@ -63,7 +63,7 @@ std::vector<uint64_t> samples(size_t count, size_t runs, const EntryReader& read
     constexpr size_t run = 128;
     std::vector<uint64_t> values;
     const size_t step = std::max<size_t>(run, count / runs);
-    EntryBytes bytes;
+    std::byte bytes[entry_size];
     for (size_t begin = 0; begin < count; begin += step)
         for (size_t i = begin; i < std::min(count, begin + run); ++i)
             if (read(i, bytes)) values.push_back(value_of(bytes));
@@ -107,7 +107,7 @@ std::optional<Layout> tell_layout(const TypeSource* types, size_t count, const E
     return layout;
 }
 
-Entry decode(const Layout& layout, const EntryBytes& bytes) {
+Entry decode(const Layout& layout, std::span<const std::byte> bytes) {
     const uint64_t value = value_of(bytes);
     const Base* numbers = layout.renumbered ? new_numbers : old_numbers;
     Entry entry;
@@ -189,5 +189,13 @@ UnwindRow to_row(const Entry& entry) {
     }
     return row;
 }
+
+extern const Format format_x86_64;
+const Format format_x86_64{"x86_64", entry_size, [](const TypeSource* types, size_t count, const EntryReader& read) {
+                               std::function<UnwindRow(std::span<const std::byte>)> rows;
+                               if (const auto layout = tell_layout(types, count, read))
+                                   rows = [layout = *layout](std::span<const std::byte> entry) { return to_row(decode(layout, entry)); };
+                               return rows;
+                           }};
 
 } // namespace kcrash::orc

@@ -20,16 +20,16 @@ std::shared_ptr<const SymbolTable> cached_symbols(const ElfFile& file, Slide sli
 // Null when the dump does not say where they are. MemoryError, CorruptError.
 std::shared_ptr<const SymbolTable> read_kallsyms(const AddressSpace& kernel, const VmcoreInfo& info, const KernelFacts& facts, unsigned word_size);
 
-// ORC (arch/x86/include/asm/orc_types.h). ip and entry tables as bytes in memory, or as an address range of the dump.
-// The layout (6.1, 6.3, 6.4, 7.1) is told by the tables' own content, never by a release.
+// ORC (asm/orc_types.h of x86 and loongarch). ip and entry tables as bytes in memory, or as an address range of the dump.
+// x86's layout (6.1, 6.3, 6.4, 7.1) is told by the tables' own content, never by a release.
 struct OrcRange {
     uint64_t ip_begin, ip_end;       // run-time address of .orc_unwind_ip (int32 each, relative to itself)
     uint64_t entry_begin;            // of .orc_unwind, same count
     uint64_t text_begin, text_end;   // what the table covers
 };
-// read: target memory. fallback bytes may be given from vmlinux for a kernel whose pages are excluded.
+// read: target memory. fallback bytes may be given from vmlinux for a kernel whose pages are excluded. Null: there is no such table.
 std::unique_ptr<UnwindTable> open_orc(const AddressSpace& kernel, const OrcRange& range, const ElfFile* vmlinux, uint64_t slide,
-                                      const TypeSource* types);
+                                      const TypeSource* types, const Architecture& arch);
 
 // DWARF through libdw. For a module: its run-time section addresses. FileError.
 std::unique_ptr<DebugInfo> open_dwarf(std::shared_ptr<const ElfFile> file, const Architecture& arch, Slide slide,

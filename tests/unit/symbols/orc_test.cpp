@@ -5,6 +5,7 @@
 #include "tests/fixtures/btf.hpp"
 #include "tests/fixtures/word_memory.hpp"
 #include <doctest/doctest.h>
+#include <elf.h>
 #include <fmt/format.h>
 #include <sstream>
 
@@ -14,6 +15,8 @@ using fixtures::WordMemory;
 namespace {
 
 constexpr uint64_t ips = 0x10000, entries = 0x20000, code = 0x100000, code_end = 0x200000;
+
+const Architecture& x86_64() { return *find_architecture(EM_X86_64, ByteOrder::little, 8); }
 
 // Lines of "address sp_offset bp_offset bits", hexadecimal but for the offsets.
 std::unique_ptr<UnwindTable> open_table(WordMemory& memory, const char* rows, const TypeSource* types = nullptr) {
@@ -29,7 +32,7 @@ std::unique_ptr<UnwindTable> open_table(WordMemory& memory, const char* rows, co
         memory.put(entry_at + 4, std::stoull(bits, nullptr, 16), 2);
         ++count;
     }
-    return open_orc(memory.space(), {ips, ips + count * 4, entries, code, code_end}, nullptr, 0, types);
+    return open_orc(memory.space(), {ips, ips + count * 4, entries, code, code_end}, nullptr, 0, types, x86_64());
 }
 
 std::string say(const UnwindTable& table, uint64_t address) {
@@ -146,9 +149,76 @@ TEST_CASE("ORC: nothing outside of the text, before the first row, or where the 
     CHECK(say(*table, code_end) == "no row");
     CHECK(say(*table, code - 1) == "no row");
     WordMemory empty;
-    CHECK(open_orc(empty.space(), {ips, ips + 400, entries, code, code_end}, nullptr, 0, nullptr) == nullptr);
-    CHECK(open_orc(empty.space(), {ips, ips, entries, code, code_end}, nullptr, 0, nullptr) == nullptr);
+    CHECK(open_orc(empty.space(), {ips, ips + 400, entries, code, code_end}, nullptr, 0, nullptr, x86_64()) == nullptr);
+    CHECK(open_orc(empty.space(), {ips, ips, entries, code, code_end}, nullptr, 0, nullptr, x86_64()) == nullptr);
     WordMemory half; // the addresses are there, the rules are not
     half.put(ips, code - ips, 4);
-    CHECK(open_orc(half.space(), {ips, ips + 4, entries, code, code_end}, nullptr, 0, nullptr) == nullptr);
+    CHECK(open_orc(half.space(), {ips, ips + 4, entries, code, code_end}, nullptr, 0, nullptr, x86_64()) == nullptr);
+}
+
+// ---- loongarch64: 8 bytes, with a rule for the return address
+
+namespace {
+
+constexpr unsigned loongarch_ra = 1, loongarch_sp = 3, loongarch_fp = 22, loongarch_pc = 64;
+
+// One row at `code`: three offsets and the 16 bits of registers and type.
+std::optional<UnwindRow> loongarch_row(int sp, int fp, int ra, uint64_t bits) {
+    WordMemory memory;
+    memory.put(ips, code - ips, 4);
+    const int offsets[] = {sp, fp, ra};
+    for (size_t i = 0; i < 3; ++i) memory.put(entries + 2 * i, static_cast<uint16_t>(offsets[i]), 2);
+    memory.put(entries + 6, bits, 2);
+    const auto table = open_orc(memory.space(), {ips, ips + 4, entries, code, code_end}, nullptr, 0, nullptr, *find_architecture(258, ByteOrder::little, 8));
+    REQUIRE(table);
+    return table->find(code + 8);
+}
+
+const RegisterRule* rule_of(const UnwindRow& row, unsigned number) {
+    for (const UnwindRow::Rule& rule : row.rules)
+        if (rule.number == number) return &rule.rule;
+    return nullptr;
+}
+
+} // namespace
+
+TEST_CASE("ORC of loongarch64: a function that saved its return address and its caller's frame pointer") {
+    const auto row = loongarch_row(32, -16, -8, 0x2112); // sp, prev_sp, prev_sp, call
+    REQUIRE(row);
+    CHECK(row->frame == UnwindRow::Frame::call);
+    CHECK(row->cfa_register == loongarch_sp);
+    CHECK(row->cfa_offset == 32);
+    REQUIRE(rule_of(*row, loongarch_pc));
+    CHECK(rule_of(*row, loongarch_pc)->kind == RegisterRule::Kind::at_cfa);
+    CHECK(rule_of(*row, loongarch_pc)->offset == -8);
+    CHECK(rule_of(*row, loongarch_fp)->kind == RegisterRule::Kind::at_cfa);
+    CHECK(rule_of(*row, loongarch_fp)->offset == -16);
+}
+
+TEST_CASE("ORC of loongarch64: a leaf's return address is in ra, its frame pointer is its caller's") {
+    const auto row = loongarch_row(0, 0, 0, 0x2002);
+    REQUIRE(row);
+    REQUIRE(rule_of(*row, loongarch_pc));
+    CHECK(rule_of(*row, loongarch_pc)->kind == RegisterRule::Kind::in_register);
+    CHECK(rule_of(*row, loongarch_pc)->number == loongarch_ra);
+    CHECK(rule_of(*row, loongarch_fp)->kind == RegisterRule::Kind::same);
+}
+
+TEST_CASE("ORC of loongarch64: a frame pointer is the CFA; registers, the end, no rule") {
+    const auto framed = loongarch_row(0, -16, -8, 0x2113);
+    REQUIRE(framed);
+    CHECK(framed->cfa_register == loongarch_fp);
+    CHECK(framed->cfa_offset == 0);
+    CHECK(loongarch_row(0, 0, 0, 0x3002)->frame == UnwindRow::Frame::exception);
+    CHECK(loongarch_row(0, 0, 0, 0x1000)->frame == UnwindRow::Frame::end);
+    CHECK(loongarch_row(0, 0, 0, 0x0000)->frame == UnwindRow::Frame::undefined);
+    CHECK(loongarch_row(0, 0, 0, 0x2000)->frame == UnwindRow::Frame::undefined); // a call whose CFA is nowhere
+    CHECK(loongarch_row(0, 0, 0, 0x2402)->frame == UnwindRow::Frame::undefined); // a register that there is not
+}
+
+TEST_CASE("ORC: an architecture that has no such tables has none") {
+    WordMemory memory;
+    memory.put(ips, code - ips, 4);
+    memory.put(entries, 0, 6);
+    CHECK(open_orc(memory.space(), {ips, ips + 4, entries, code, code_end}, nullptr, 0, nullptr, *find_architecture(EM_RISCV, ByteOrder::little, 8)) == nullptr);
 }
