@@ -73,9 +73,11 @@ public:
     // DWARF of the file that covers the address (or of the kernel); null when there is none. Opened on first use.
     DebugInfo* debug_info(uint64_t address) const;
     DebugInfo* kernel_debug_info() const;
-    // Unwind rules for an address, best first: ORC, then CFI. Those of modules come from the dump.
+    // Unwind rules for an address, best first: ORC, then CFI, then ARM's tables, which hold at calls only. ORC and those of modules
+    // come from the dump.
     std::optional<UnwindRow> orc(uint64_t address) const;
     std::optional<UnwindRow> cfi(uint64_t address) const;
+    std::optional<UnwindRow> ehabi(uint64_t address) const;
 
     // ---- typed access
     Object object(std::string_view type, uint64_t address) const;  // LookupError for an unknown type

@@ -20,6 +20,7 @@ struct Target::Lazy {
     bool kernel_orc_tried = false;
     std::unique_ptr<UnwindTable> kernel_orc;
     std::map<uint64_t, std::unique_ptr<UnwindTable>> module_orc; // by address of struct module
+    std::optional<std::vector<std::unique_ptr<UnwindTable>>> ehabi; // the kernel's and all modules'; nothing: not asked for yet
     std::vector<std::vector<std::byte>> owned_bytes;             // BTF read from the dump
     std::shared_ptr<const TypeSource> kernel_btf;                // null: the kernel has none
     std::shared_ptr<const Types> btf_types;                      // BTF alone, for DWARF to share types with; null: none
