@@ -27,6 +27,11 @@ struct CodeRange {
     uint64_t begin, end;
 };
 
+// Code that runs from a copy of itself: addresses of the copy, and where the original begins.
+struct CodeCopy {
+    uint64_t begin, end, original;
+};
+
 // One frame as the loop stands in it, for a machine to find the way on.
 struct FrameView {
     const StackWorld& world;
@@ -49,6 +54,8 @@ struct StackMachine {
     std::vector<StackRange> (*special_stacks)(const Target& target, unsigned cpu);
     // Code that saves the registers of what it interrupted; only where neither ORC nor CFI tells it.
     std::vector<CodeRange> (*entry_code)(const Target& target);
+    // Code that the machine runs from copies that have no symbols; null: there is none.
+    std::vector<CodeCopy> (*copied_code)(const Target& target) = nullptr;
     // Where a task that does not run goes on; nothing when memory does not tell.
     std::optional<StackStart> (*sleeping_start)(const Target& target, const Task& task);
     // The functions in which a CPU ends up when the kernel dies: they do not return. The first is that of the CPU that died.
@@ -62,6 +69,7 @@ struct StackMachine {
     // The registers of who called an address that is no code.
     std::optional<Registers> (*back_from_wild_jump)(const FrameView& frame);
     bool frame_pointer_leads; // frame records link one stack with the next: the frame pointer tells the stack of a frame
+    uint64_t return_address_mark = 0; // bits of a return address that are no part of it: Thumb's
     uint64_t cfa_above_sp = 0; // bytes from the caller's stack pointer up to the CFA
     // The registers of a CPU that the machine itself stored in memory, for a dump without notes; nothing: it did not.
     std::optional<Registers> (*saved_registers)(const Target& target, unsigned cpu) = nullptr;
@@ -95,6 +103,7 @@ private:
     uint64_t stack_size_;
     std::vector<TracerReturn> tracers_;
     std::vector<CodeRange> entry_code_;
+    std::vector<CodeCopy> copies_; // by address
     uint64_t signature_bits_ = 0; // of return addresses into the kernel
 };
 

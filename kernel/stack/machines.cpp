@@ -4,16 +4,20 @@
 
 namespace kcrash {
 
+extern const StackMachine stack_arm;
 extern const StackMachine stack_arm64;
 extern const StackMachine stack_i386;
+extern const StackMachine stack_loongarch64;
 extern const StackMachine stack_ppc64le;
 extern const StackMachine stack_riscv64;
 extern const StackMachine stack_s390x;
 extern const StackMachine stack_x86_64;
 
 static const StackMachine* const machines[] = {
+    &stack_arm,
     &stack_arm64,
     &stack_i386,
+    &stack_loongarch64,
     &stack_ppc64le,
     &stack_riscv64,
     &stack_x86_64,

@@ -19,8 +19,9 @@ std::optional<UnwindRow> TaskWorld::rules(uint64_t lookup) const {
     if (options_.rules == UnwindRules::best || options_.rules == UnwindRules::orc) row = target_.orc(lookup);
     if (row && row->frame != UnwindRow::Frame::undefined) return row;
     const bool ask_cfi = options_.rules == UnwindRules::best || options_.rules == UnwindRules::cfi;
-    if (ask_cfi && target_.symbols().is_text(lookup)) return target_.cfi(lookup);
-    return std::nullopt;
+    if (!ask_cfi || !target_.symbols().is_text(lookup)) return std::nullopt;
+    row = target_.cfi(lookup);
+    return row ? row : target_.ehabi(lookup);
 }
 
 std::optional<UnwindRow> TaskWorld::register_rules(uint64_t lookup) const {
@@ -64,7 +65,12 @@ std::optional<uint64_t> TaskWorld::offset_of(std::string_view type, std::string_
 
 uint64_t TaskWorld::unsigned_return(uint64_t value) const {
     const uint64_t bits = unwinder_.signature_bits_;
-    return bits && is_text(value | bits) ? value | bits : value;
+    if (bits) return is_text(value | bits) ? value | bits : value;
+    if (const uint64_t mark = value & stack_machine(target_.arch()).return_address_mark) return is_text(value - mark) ? value - mark : value;
+    const std::vector<CodeCopy>& copies = unwinder_.copies_;
+    const auto above = std::upper_bound(copies.begin(), copies.end(), value, [](uint64_t at, const CodeCopy& copy) { return at < copy.begin; });
+    if (above == copies.begin() || value >= std::prev(above)->end) return value;
+    return value - std::prev(above)->begin + std::prev(above)->original;
 }
 
 std::string TaskWorld::describe_missing_rules(uint64_t pc) const {
@@ -77,6 +83,8 @@ std::string TaskWorld::describe_missing_rules(uint64_t pc) const {
 Unwinder::Unwinder(const Target& target) : target_(target), stack_size_(process_stack_size(target)), tracers_(tracer_returns(target)) {
     const StackMachine& machine = stack_machine(target.arch());
     if (machine.entry_code) entry_code_ = machine.entry_code(target);
+    if (machine.copied_code) copies_ = machine.copied_code(target);
+    std::sort(copies_.begin(), copies_.end(), [](const CodeCopy& a, const CodeCopy& b) { return a.begin < b.begin; });
     if (target.arch().signature_bits) signature_bits_ = target.arch().signature_bits(target.facts());
 }
 

@@ -105,10 +105,16 @@ bool is_bare_leaf(const FrameView& frame) {
     return here && there && *here != *there && (!fp || frame.word(*fp - word) != back);
 }
 
+// At its first instruction entry code has stored nothing: the registers are those of what was interrupted, but for its pc, which only the
+// processor has (sepc).
+bool has_saved_nothing(const FrameView& frame) {
+    return !frame.is_return_address && frame.world.function_start(frame.lookup) == frame.lookup;
+}
+
 std::optional<UnwindRow> frame_rules(const FrameView& frame) {
     const Architecture& arch = frame.arch;
     UnwindRow row;
-    if (frame.world.is_entry_code(frame.lookup)) {
+    if (frame.world.is_entry_code(frame.lookup) && !has_saved_nothing(frame)) {
         row.frame = UnwindRow::Frame::exception;
         row.source = "entry code";
         row.cfa_register = arch.sp;
@@ -132,7 +138,12 @@ std::optional<UnwindRow> frame_rules(const FrameView& frame) {
     const bool here = frame.range && *fp > *sp && *fp <= frame.range->end;
     if (!here && !frame.world.stack_of(*fp - word)) return std::nullopt;
     const auto caller = frame.word(*fp - word);
-    if (!caller || !frame.world.is_text(*caller)) return std::nullopt;
+    if (!caller) return std::nullopt;
+    if (!frame.world.is_text(*caller)) {
+        if (!here || !frame.range->name.empty() || *fp + arch.pt_regs_size < frame.range->end) return std::nullopt;
+        row.frame = UnwindRow::Frame::end; // that code called it
+        return row;
+    }
     row.frame = UnwindRow::Frame::call;
     row.source = "frame pointer";
     row.cfa_register = arch.fp;

@@ -268,12 +268,16 @@ private:
         caller.set(arch_.pc, pc.value_or(*found));
         caller.set(arch_.sp, cfa - machine_.cfa_above_sp);
         if (machine_.frame_pointer_leads) follow_frame_pointer(caller);
-        continue_with(caller, slot, true, row.source);
+        const bool after_call = !pc || !is_begin_of_entry_code(*pc);
+        continue_with(caller, slot, after_call, row.source);
         interrupted_ = false;
         if (!pc) end(StackEnd::no_rules, fmt::format("a tracer keeps the return address that belongs at 0x{:x}, and it was not found", slot));
         else if (!world_.is_text(*pc) && !frame_rules())
             end(StackEnd::outside, fmt::format("0x{:x} at 0x{:x} is not an address of code", *pc, slot));
     }
+
+    // Entry code may give who it calls a return address that it did not call from: the begin of what comes next.
+    bool is_begin_of_entry_code(uint64_t pc) const { return world_.is_entry_code(pc) && world_.function_start(pc) == pc; }
 
     // Frame records link one stack with the next: where the caller's lies is where the caller ran.
     void follow_frame_pointer(Registers& caller) {
@@ -330,7 +334,8 @@ private:
     // The interrupted stack pointer: on this stack above, or on another.
     bool follow_stack(uint64_t sp) {
         const uint64_t here = *registers_.get(arch_.sp);
-        if (range_ && sp >= range_->begin && sp <= range_->end) return sp >= here;
+        const bool came_from_elsewhere = range_ && (here < range_->begin || here > range_->end);
+        if (range_ && sp >= range_->begin && sp <= range_->end) return came_from_elsewhere || sp >= here;
         const auto other = stack_at(sp);
         if (!other) return !range_ && sp > here;
         if (was_left(*other)) return false;

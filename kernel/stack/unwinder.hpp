@@ -24,7 +24,7 @@ struct StackWorld {
     virtual bool is_entry_code(uint64_t) const { return false; }
     // Bytes; nothing when the type or the member does not exist.
     virtual std::optional<uint64_t> offset_of(std::string_view, std::string_view) const { return std::nullopt; }
-    // A return address as it was before it was signed.
+    // A return address as it was before it was signed; and one in a copy of code (StackMachine::copied_code), as its original has it.
     virtual uint64_t unsigned_return(uint64_t value) const { return value; }
     virtual std::string describe_missing_rules(uint64_t pc) const = 0; // for Stack::message
 };

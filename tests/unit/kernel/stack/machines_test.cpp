@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Stacks of arm64, riscv64 and i386, written as words: frame records, entry code, interrupt stacks, functions without a frame.
+// Stacks of arm, arm64, i386, loongarch64 and riscv64, written as words: frame records, entry code, interrupt stacks, functions without a frame.
 //
 // Code lies in 0x10000-0x20000, 0x100 bytes a function; 0x1f000-0x20000 is entry code. The task's stack is 0x80000-0x84000, the
-// interrupt stack 0x90000-0x94000. Layouts: arch/riscv/kernel/entry.S and stacktrace.c; arch/x86/entry/entry_32.S.
+// interrupt stack 0x90000-0x94000. Layouts: arch/riscv/kernel/entry.S and stacktrace.c; arch/x86/entry/entry_32.S;
+// arch/loongarch/kernel/genex.S and irq.c; arch/arm/kernel/entry-common.S.
 #include "arch/architecture.hpp"
 #include "kernel/stack/unwinder.hpp"
 #include "tests/fixtures/word_memory.hpp"
@@ -68,6 +69,8 @@ struct World final : StackWorld {
 World arm64() { return World(183, 8); }
 World riscv64() { return World(243, 8); }
 World i386() { return World(3, 4); }
+World loongarch64() { return World(258, 8); }
+World arm() { return World(40, 4); }
 
 } // namespace
 
@@ -96,6 +99,18 @@ TEST_CASE("riscv64: an interrupt on its own stack leads to the function that it 
           "[93f00] 10010 [94000] 10450 |--- <IRQ stack> ---| [80100] 1f040 {80100} [80300] 10520! [80300] 10630 [80340] 1f020 outermost");
 }
 
+TEST_CASE("riscv64: at its first instruction entry code has saved nothing, and the frame record is that of what was interrupted") {
+    World world = riscv64();
+    world.put(0x80038, world.base + 0x10150);
+    world.put(0x80030, world.base + 0x80080);
+    world.put(0x80078, world.base + 0x1f020);
+    world.put(0x80070, 0);
+    world.put_registers(0x80080, {{"PC", 0x10304}, {"SP", 0x7ffe0000}, {"STATUS", 0x200004020}});
+    StackStart start = world.start(0x1f100, 0x80000, 0x80040);
+    start.is_return_address = false;
+    CHECK(world.say(start) == "[80000] 1f100 [80040] 10150 [80080] 1f020 {80080 user} user");
+}
+
 TEST_CASE("i386: entry code's mark in the frame pointer leads to the registers, and its absence to the stack pointer") {
     World world = i386();
     world.put(0x80040, world.base + 0x80080); // the caller's ebp, and where it goes on
@@ -116,6 +131,15 @@ TEST_CASE("i386: the code that started a CPU has no frame and no caller") {
     world.put(0x83fac, 0);
     world.put(0x83fb0, world.base + 0x10150);
     CHECK(world.say(world.start(0x10010, 0x83f00, 0x83fac)) == "[83f00] 10010 [83fb0] 10150 outermost");
+}
+
+TEST_CASE("riscv64: who was called by the code that started a CPU is the outermost") {
+    World world = riscv64();
+    world.put(0x83ed8, world.base + 0x1000); // before the text
+    world.put(0x83ed0, 0);
+    CHECK(world.say(world.start(0x10010, 0x83eb0, 0x83ee0)) == "[83eb0] 10010 outermost");
+    world.put(0x80038, world.base + 0x1000);
+    CHECK(world.say(world.start(0x10010, 0x80000, 0x80040)) == "[80000] 10010 no unwind data for 0xffffffff80010010");
 }
 
 TEST_CASE("riscv64: the code that started the kernel has no frame and no caller") {
@@ -151,4 +175,51 @@ TEST_CASE("riscv64: a return address in a register that nobody knows is not call
     StackStart start = world.start(0x10500, 0x80000, 0x80040);
     start.is_return_address = false;
     CHECK(world.say(start) == "[80000] 10500 the return address of 0xffffffff80010500 is in a register that is not known");
+}
+
+TEST_CASE("loongarch64: a function without rules is read, and entry code has the user's registers at the stack pointer") {
+    World world = loongarch64();
+    for (const auto& [at, code] : {std::pair<uint64_t, uint64_t>{0x10100, 0x02ff0063}, {0x10104, 0x29c0e061}, {0x10108, 0x29c0c076}}) // addi.d, st.d ra, st.d fp
+        world.memory.put(world.base + at, code, 4);
+    world.put(0x80038, world.base + 0x1f020);
+    world.put(0x80030, 0);
+    world.put_registers(0x80040, {{"ERA", 0x10304}, {"R3", 0x7ffe0000}, {"PRMD", 7}});
+    CHECK(world.say(world.start(0x10150, 0x80000, 0)) == "[80000] 10150 [80040] 1f020 {80040 user} user");
+}
+
+TEST_CASE("loongarch64: the end of the interrupt stack has the place of the registers, and a function that stores nothing returns to ra") {
+    World world = loongarch64();
+    world.put(0x93ff0, world.base + 0x80100);
+    world.put_registers(0x80100, {{"ERA", world.base + 0x10310}, {"R1", world.base + 0x10404}, {"R3", world.base + 0x80300}, {"PRMD", 0}});
+    world.memory.put(world.base + 0x10300, 0x03400000, 4); // nop
+    world.memory.put(world.base + 0x10400, 0x03400000, 4);
+    CHECK(world.say(world.start(0x10210, 0x93ff0, 0)) ==
+          "[93ff0] 10210 {80100} |--- <IRQ stack> ---| [80300] 10310! [80300] 10404 no unwind data for 0xffffffff80010404");
+}
+
+TEST_CASE("arm: a system call's arguments lie below the user's registers") {
+    World world = arm();
+    world.put_registers(0x83fb0, {{"PC", 0x10304}, {"SP", 0x7ffe0000}, {"PSR", 0x60000010}});
+    CHECK(world.say(world.start(0x1f020, 0x83fa8, 0)) == "[83fa8] 1f020 {83fb0 user} user");
+    CHECK(world.say(world.start(0x1f020, 0x83fb0, 0)) == "[83fb0] 1f020 {83fb0 user} user");
+}
+
+TEST_CASE("arm: an interrupt's registers are at the stack pointer, and those of a thread of the kernel are zero") {
+    World world = arm();
+    world.put_registers(0x80100, {{"PC", world.base + 0x1f010}, {"SP", world.base + 0x83fb0}, {"PSR", 0x60000013}});
+    world.put_registers(0x83fb0, {{"PSR", 0x13}});
+    CHECK(world.say(world.start(0x1f020, 0x80100, 0)) == "[80100] 1f020 {80100} [83fb0] 1f010! outermost");
+}
+
+TEST_CASE("arm: a frame record has the return address below the place that fp points to") {
+    World world = arm();
+    world.put(0x80020, world.base + 0x10108);
+    world.put(0x8001c, world.base + 0x1f020);
+    world.put(0x80014, world.base + 0x80080);
+    world.put_registers(0x80024, {{"PC", 0x10304}, {"SP", 0x7ffe0000}, {"PSR", 0x60000010}});
+    CHECK(world.say(world.start(0x10120, 0x80000, 0x80020)) == "[80000] 10120 [80024] 1f020 {80024 user} user");
+    World wrong = arm();
+    wrong.put(0x80020, wrong.base + 0x10108);
+    wrong.put(0x8001c, 0x1234);
+    CHECK(wrong.say(wrong.start(0x10120, 0x80000, 0x80020)) == "[80000] 10120 no unwind data for 0xc0010120");
 }
