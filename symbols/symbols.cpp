@@ -20,22 +20,33 @@ bool better(const Symbol& a, const Symbol& b) {
     return is_global(a.type) && !is_global(b.type);
 }
 
+// The assembler's own names, which modules of riscv64 and loongarch64 keep by the thousand: the kernel passes over them too
+// (is_mapping_symbol() of include/linux/module_symbol.h).
+bool names_nothing(std::string_view name) { return name.starts_with(".L") || name == "L0\1"; }
+
 std::optional<Symbol> containing_in(const SymbolTable& table, uint64_t address, uint64_t end) {
+    constexpr size_t most_marks = 1 << 16; // in one function
     const size_t above = table.first_above(address);
     if (above == 0) return std::nullopt;
     const uint64_t next = above < table.size() ? std::min(table.at(above).address, end) : end;
-    for (size_t i = above, steps = 0; i-- > 0 && steps < enclosing_limit; ++steps) {
+    bool nearest = true;
+    for (size_t i = above, steps = 0, marks = 0; i-- > 0 && steps < enclosing_limit && marks < most_marks;) {
         std::optional<Symbol> best;
+        bool named = false;
         const uint64_t start = table.at(i).address;
         for (size_t j = i;; --j) { // the aliases at `start`, last to first
             const Symbol symbol = table.at(j);
             if (symbol.address != start) break;
-            const bool covers = symbol.size ? address - start < symbol.size : address < next && i + 1 == above;
+            const bool mark = names_nothing(symbol.name);
+            named |= !mark;
+            const bool covers = !mark && (symbol.size ? address - start < symbol.size : nearest && address < next);
             if (covers && (!best || !better(*best, symbol))) best = symbol;
             i = j;
             if (j == 0) break;
         }
         if (best) return best;
+        nearest &= !named;
+        ++(named ? steps : marks);
     }
     return std::nullopt;
 }

@@ -55,6 +55,27 @@ TEST_CASE("symbols: of aliases the one with a size, then the global one, then th
     CHECK(symbols.describe(base + 0x44) == "__x64_sys_pause+4");
 }
 
+TEST_CASE("symbols: of many aliases without a size the first is the name") {
+    const Symbols symbols({table({{base, 0, "handle_exception", 'T'}, {base, 0, "__entry_text_end", 'T'}, {base, 0, "__entry_text_start", 'T'},
+                                  {base, 0, "__irqentry_text_start", 'T'}, {base + 0x100, 0, "_etext", 'T'}})},
+                          {});
+    CHECK(symbols.describe(base) == "handle_exception");
+    CHECK(symbols.describe(base + 0x20) == "handle_exception+32");
+}
+
+TEST_CASE("symbols: the assembler's marks name nothing") {
+    SymbolImageBuilder builder;
+    builder.add(base, 0x4000, "kjournald2", 't');
+    for (uint64_t i = 0; i < 1000; ++i) builder.add(base + 4 * i, 0, ".LVL", 't');
+    builder.add(base + 0x1000, 0, "L0\1", 't');
+    builder.add(base + 0x5000, 0, "bare", 't');
+    builder.add(base + 0x5004, 0, ".LBB1", 't');
+    builder.add(base + 0x6000, 0, "_etext", 'T');
+    const Symbols symbols(open_symbol_image(own_bytes(builder.build()), 0, "test"), {});
+    CHECK(symbols.describe(base + 0x1000) == "kjournald2+4096");
+    CHECK(symbols.describe(base + 0x5008) == "bare+8");
+}
+
 TEST_CASE("symbols: a label inside a function names what follows it up to the next symbol") {
     const Symbols symbols = example();
     CHECK(symbols.describe(base + 0x90) == "entry+16");
