@@ -78,14 +78,24 @@ def check_counters(guest, document):
                 near(guest, f"vmstat {name}", recorded, value, PAGES)
 
 
+def other_names(guest):
+    """Names of one address: the guest's, and the one that stands for all."""
+    first, same = {}, {}
+    for line in guest.text("kallsyms").splitlines():
+        address, _, name = (line.split(None, 3) + ["", ""])[:3]
+        same.setdefault(name, first.setdefault(address, name))
+    return same
+
+
 def check_areas(guest, document):
-    theirs = []
+    theirs, names = [], other_names(guest)
     for line in guest.text("vmallocinfo").splitlines():
         found = re.match(r"0x\S+-0x\S+\s+(\d+)(?: (\S+?)\+0x\S+)?( .*)?$", line)
         if "vm_map_ram" not in line and "unpurged" not in line:
-            theirs.append((int(found[1]), found[2]))
-    ours = [(row["size"], row["caller"]["text"].split("+")[0] if row["caller"] else None)
+            theirs.append((int(found[1]), names.get(found[2], found[2])))
+    called = [(row["size"], row["caller"]["text"].split("+")[0] if row["caller"] else None)
             for row in document["items"] if row["kind"] == "vmalloc-area"]
+    ours = [(size, names.get(name, name)) for size, name in called]
     moved = 0
     for each in set(theirs) | set(ours):
         moved += abs(theirs.count(each) - ours.count(each))
@@ -107,15 +117,22 @@ def check_zones(guest, document):
             guest.check(f"zone {name} of node {node}: {key}", value, sizes[0][key] if sizes else None)
 
 
+def check_page(guest, document):
+    """The kernel's own memory is reserved (mm/memblock.c: reserve_bootmem_region())."""
+    rows = [row for item in document["items"] for row in item.get("items", []) if row["kind"] == "struct_page"]
+    guest.check("the page of init_task", ["reserved"], [name for row in rows for name in row["names"].split(",") if name == "reserved"])
+
+
 def main():
     guest = Guest()
-    slabs, usage, counters, areas, zones, ps = guest.ask(["kmem -s", "kmem -i", "kmem -V", "kmem -v", "kmem -z", "ps"])
+    slabs, usage, counters, areas, zones, ps, page = guest.ask(["kmem -s", "kmem -i", "kmem -V", "kmem -v", "kmem -z", "ps", "vtop init_task"])
     check_slabs(guest, slabs)
     check_task_structs(guest, slabs, ps)
     check_usage(guest, usage)
     check_counters(guest, counters)
     check_areas(guest, areas)
     check_zones(guest, zones)
+    check_page(guest, page)
     guest.end()
 
 
