@@ -14,8 +14,8 @@ def areas(guest):
     for pid, folder in guest.processes():
         for line in (folder / "maps").read_text(errors="replace").splitlines() if (folder / "maps").exists() else []:
             found = re.match(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ *(.*)", line)
-            # The vsyscall page is no area of the process; [heap] and the like are the kernel's words, not files.
-            if found and found[3] != "[vsyscall]":
+            # The pages of vsyscall and of arm's vectors are no areas of the process; [heap] and the like are the kernel's words, not files.
+            if found and found[3] not in ("[vsyscall]", "[vectors]"):
                 yield pid, int(found[1], 16), int(found[2], 16), "" if found[3].startswith("[") else found[3]
 
 

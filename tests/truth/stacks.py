@@ -7,6 +7,7 @@
   - Of every thread that did not run since it was recorded: those of /proc/PID/task/TID/stack, which leaves out the
     scheduler's own functions. Its counts of context switches say whether it ran.
   - Of those of them whose sysrq-t trace on the console is of the same sleep: all frames, and the user's instruction.
+    A kernel that has no /proc/PID/stack (arm) is asked by its sysrq-t alone: of threads that did not run since the minute before it.
   - Every stack of the dump ends at a user's registers or at the outermost function.
 
 Frames are compared by address: name and offset through the guest's kallsyms, so that aliases are the same.
@@ -25,7 +26,9 @@ PC = re.compile(STAMP + r" *pc : ([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+
 POWER = re.compile(STAMP + r"\[([0-9a-f]{16})\] \[[0-9a-f]{16}\] ([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?( \(unreliable\))? ?$")
 INTERRUPT = re.compile(STAMP + r"--- interrupt: [0-9a-f]+ at (?:([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])?|0x([0-9a-f]+)) ?$")
 LR = re.compile(STAMP + r"LR \[[0-9a-f]{16}\] ([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[[\w-]+[^\]]*\])? ?$")
-TRACE = "Call [Tt]race:"  # x86 and arm64
+# arm: each line names a function and where it returns to.
+FROM = re.compile(STAMP + r" ([\w.]+)(?: \[[\w-]+\])? from ([\w.]+)\+0x([0-9a-f]+)/0x[0-9a-f]+(?: \[([\w-]+)[^\]]*\])?$")
+TRACE = r"(?:Call [Tt]race:| [\w.]+ from [\w.]+\+0x)"  # x86 and arm64; arm
 TASK = re.compile(STAMP + r"task:(.{1,15}) +state:(\S) +stack:-?\d+ +pid: *(\d+) ")
 
 
@@ -38,6 +41,8 @@ class Names:
             address, _, name = (line.split(None, 3) + ["", ""])[:3]  # the last line may have been cut
             self.addresses.setdefault(name, set()).add(int(address, 16))
         self.has_orc = "__start_orc_unwind" in self.addresses
+        self.loses_way = "unwind_backtrace" in self.addresses and "__irq_svc" in self.addresses  # arm's, after a call that does not return: it looks at what follows
+        self.guesses = "handle_vint" in self.addresses and not self.has_orc  # loongarch's kernel, from its entry code on
         self.sched = (min(self.addresses.get("__sched_text_start", {0})), min(self.addresses.get("__sched_text_end", {0})))
 
     def places(self, name, offset):
@@ -66,6 +71,8 @@ def parse_line(names, line):
             return Frame(f"RIP {rip[2]}+{int(rip[3], 16)}", names.places(rip[2], int(rip[3], 16)), True, user)
         if rip[4]:
             return Frame(f"RIP {rip[4]}", {int(rip[4], 16)}, True, user)
+    if back := FROM.match(line):
+        return Frame(f"{back[2]}+{int(back[3], 16)}", names.places(back[2], int(back[3], 16)))
     if pc := PC.match(line):
         return Frame(f"pc {pc[1]}+{int(pc[2], 16)}", names.places(pc[1], int(pc[2], 16)), True)
     return parse_power(names, line)
@@ -87,12 +94,16 @@ def parse_trace(names, lines, guesses=False):
     for i, line in enumerate(lines):
         if re.match(STAMP + r"(Kernel Offset|---\[|Modules linked|Call [Tt]race)", line) or TASK.match(line):
             break
+        if i and FROM.match(lines[0]) and not FROM.match(line) and not re.match(STAMP + r"(Exception stack|[0-9a-f]{4}: )", line):
+            break  # arm's trace has nothing else
         frame = parse_line(names, line)
         if frame and frame.sp:  # where POWER's kernel goes back from the stack of interrupts, nobody stored LR
             frame.guess |= sp is not None and abs(frame.sp - sp) >= 16384
             sp = frame.sp
         if frame and (guesses or not frame.guess):
             frames.append(frame)
+            if names.guesses and frame.name.startswith("do_syscall+"):
+                break
             if frame.interrupted:
                 frame.registers = registers_below(lines[i + 1:i + 8]) | power_registers(lines[i + 1:i + 14])
                 if frame.user:
@@ -133,10 +144,13 @@ class Death:
         self.pid, self.trace = None, []
         if not starts:
             return
+        panic = next((i for i, line in enumerate(lines) if "Kernel panic - not syncing" in line), len(lines))
+        starts = [i for i in starts if i > panic][:1] or starts  # what the dying kernel complains of comes later
         head = next((i for i in range(starts[-1], -1, -1) if re.match(STAMP + r"CPU: \d+ (UID: \d+ )?PID: \d+ ", lines[i])), starts[-1])
         if found := re.search(r" PID: (\d+) ", lines[head]):
             self.pid = int(found[1])
-        self.trace = parse_trace(names, lines[head:starts[-1]])[:1] + parse_trace(names, lines[starts[-1] + 1:], guesses=not names.has_orc)
+        first = starts[-1] if FROM.match(lines[starts[-1]]) else starts[-1] + 1
+        self.trace = parse_trace(names, lines[head:starts[-1]])[:1] + parse_trace(names, lines[first:], guesses=not names.has_orc)
 
 
 def believed(trace, ours):
@@ -159,7 +173,8 @@ def task_traces(names, console):
     lines, traces = console.splitlines(), {}
     for i, line in enumerate(lines):
         if (task := TASK.match(line)) and i + 1 < len(lines) and re.search(TRACE, lines[i + 1]):
-            traces[int(task[3])] = parse_trace(names, lines[i + 2:i + 120])
+            first = 1 if FROM.match(lines[i + 1]) else 2
+            traces[int(task[3])] = parse_trace(names, lines[i + first:i + 120])
     return traces
 
 
@@ -175,7 +190,7 @@ class Stack:
             if item["kind"] == "frame":
                 self.frames.append((item["function"], int(item["ip"], 16), item["interrupted"]))
             elif item["kind"] == "registers" and item["user_mode"]:
-                self.frames.append(("user", int(item.get("RIP") or item.get("EIP") or item.get("PC") or item.get("NIP") or item["PSWA"], 16), True))
+                self.frames.append(("user", int(item.get("RIP") or item.get("EIP") or item.get("PC") or item.get("NIP") or item.get("ERA") or item["PSWA"], 16), True))
             elif item["kind"] == "end":
                 self.end = item["reason"]
 
@@ -186,7 +201,8 @@ class Stack:
 def differ(theirs, ours):
     """What the first difference is; nothing when there is none."""
     for i, (their, our) in enumerate(zip(theirs, ours)):
-        if our[1] not in their.places or (their.interrupted and not our[2]):
+        known = our[1] in their.places if their.places else our[0] == their.name.split("+")[0]  # kallsyms may have been cut
+        if not known or (their.interrupted and not our[2]):
             return f"frame {i}: {their.name} and {our[0]} at {our[1]:#x}"
     if len(theirs) != len(ours):
         return f"{len(theirs)} and {len(ours)} frames"
@@ -196,6 +212,8 @@ def differ(theirs, ours):
 def check(guest, what, theirs, ours):
     if not any(f.user for f in theirs) and not guest.shows_user:
         ours = [f for f in ours if f[0] != "user"]
+    if guest.guesses:
+        ours = [f for f in ours if f[0] != "handle_syscall"]
     difference = differ(theirs, ours)
     if difference:
         print(f"{what}: {difference}\n    the guest: {[f.name for f in theirs]}\n    kcrash:    {[f'{f[0]} {f[1]:#x}' for f in ours]}")
@@ -227,6 +245,9 @@ def check_death(guest, names, log, dead):
         return
     ours = dead.frames[at:]
     theirs = trace[first:] if names.has_orc else believed(trace[first:], ours)
+    # riscv's trace does not leave the stack of interrupts.
+    if theirs and (theirs[-1].name.startswith("call_on_irq_stack+") or (names.loses_way and theirs[-1].name.endswith("+0"))):
+        ours = ours[:len(theirs)]
     check(guest, f"the death of {dead.pid}", theirs, ours)
     for i, frame in enumerate(theirs, at):
         for name, value in frame.registers.items():
@@ -245,17 +266,35 @@ def recorded_threads(guest):
                 yield int(thread.name), thread
 
 
+def slept_since(guest, pid, switched):
+    """Did the process sleep all the time since the minute before sysrq-t?"""
+    folder = guest.truth / "early/proc" / str(pid)
+    return (folder / "status").exists() and switches(folder) == switched
+
+
+def check_by_sysrq(guest, names, stack, trace, switched):
+    if not trace or not slept_since(guest, stack.pid, switched):
+        guest.skipped += 1
+        return
+    ours = stack.frames[1:] if stack.frames and stack.frames[0][0] == "__schedule" else stack.frames  # arm's trace begins with who called it
+    check(guest, f"task {stack.pid} {stack.command!r}: sysrq-t", trace, ours)
+
+
 def check_sleepers(guest, names, stacks, traces):
     recorded = [(tid, folder) for tid, folder in recorded_threads(guest) if tid in stacks]
     answers = guest.ask([f"struct task_struct.nvcsw,nivcsw {stacks[tid].task}" for tid, _ in recorded])
+    has_stacks = any("+0x" in (folder / "stack").read_text() for _, folder in recorded)
     for (tid, folder), answer in zip(recorded, answers):
         values = {v["name"]: v["value"] for v in answer["items"][0]["items"]}
         stack = stacks[tid]
         if switches(folder) != (values["nvcsw"], values["nivcsw"]) or re.search(r"^State:\s+R", (folder / "status").read_text(errors="surrogateescape"), re.M):
             guest.skipped += 1  # it ran since, or it was running
             continue
+        if not has_stacks:
+            check_by_sysrq(guest, names, stack, traces.get(tid, []), (values["nvcsw"], values["nivcsw"]))
+            continue
         lines = (folder / "stack").read_text().splitlines()
-        theirs = [f for f in (parse_line(names, line.removeprefix("[<0>] ")) for line in lines) if f]
+        theirs = parse_trace(names, [line.removeprefix("[<0>] ") for line in lines])
         if len(theirs) > 1 and theirs[1].name.startswith("__switch_to+"):
             del theirs[0]  # POWER's kernel begins with the frame of its switch, where nobody stored LR
         check(guest, f"task {tid} {stack.command!r}: /proc stack", theirs, stack.without_scheduler(names))
@@ -276,6 +315,7 @@ def main():
     names = Names(guest.text("kallsyms"))
     console = text_beside(guest, "console.txt")
     guest.shows_user = any(word in console for word in (" RIP: ", " EIP: ", "--- interrupt: "))  # arm64 and riscv64 end their traces at the entry from user mode
+    guest.guesses = names.guesses
     everyone, dead = guest.ask(["foreach bt", "bt -p"])
     all_stacks = [Stack(item) for item in everyone["items"] if item["kind"] == "task"]
     for stack in all_stacks:
