@@ -13,7 +13,7 @@ find_programs() {
     programs_folder=$work/programs
     [ ! -e "$programs_folder" ] || return 0
     # shellcheck disable=SC2046
-    unpack_programs "$programs_folder" $(with_libraries busybox-static kexec-tools makedumpfile)
+    unpack_programs "$programs_folder" $(with_libraries $guest_packages)
 }
 
 # Is there a death that only the module can die?
@@ -105,7 +105,7 @@ capture_initramfs() {
     mkdir -p "$root/bin" "$root/etc"
     add_busybox "$root"
     cp "$here/guest/capture-init" "$root/init"
-    add_program "$root" /usr/bin/makedumpfile
+    [[ $guest_packages != *makedumpfile* ]] || add_program "$root" /usr/bin/makedumpfile
     ! printf '%s\n' "${encodings[@]}" | grep -q ' NEW ' || newer_makedumpfile "$root/new"
     printf '%s\n' $(machine_modules) "${capture_modules[@]}" > "$work/capture-modules"
     add_modules "$root" "$1" "$2" "$work/capture-modules"

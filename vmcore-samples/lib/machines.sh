@@ -15,6 +15,8 @@
 #     compiler_prefix    of gcc, readelf and objcopy
 #     kernel_arch        ARCH= of the kernel's own makefiles; kernel_image, the target; kernel_boot, the file it makes
 #     triplet            of the folder of libraries
+#     guest_packages     the programs of the guest and its crash kernel
+#     prepare_machine    is called before anything is built
 #
 # To add one: a function here. A recipe may set any of these again after use_machine.
 
@@ -28,8 +30,11 @@ use_machine() {
     outside_death=break
     console_break=
     last_words='end Kernel panic'
+    guest_packages="busybox-static kexec-tools makedumpfile"
+    own_compiler=
+    prepare_machine=:
     "machine_$arch"
-    [ "$arch" = "$(dpkg --print-architecture)" ] || machine_packages+=" gcc-$triplet libc6-dev-$arch-cross"
+    [ "$arch" = "$(dpkg --print-architecture)" ] || [ -n "$own_compiler" ] || machine_packages+=" gcc-$triplet libc6-dev-$arch-cross"
 }
 
 # Each CPU is a socket: the old MP table, which a kernel without ACPI reads, lists one CPU of each.
@@ -58,6 +63,19 @@ machine_arm64() {
     compiler_prefix=aarch64-linux-gnu-
     kernel_arch=arm64 kernel_image=Image kernel_boot=arch/arm64/boot/Image
     triplet=aarch64-linux-gnu
+}
+
+# Without highmem a kernel that has no LPAE reaches the PCI bus.
+machine_armhf() {
+    machine_packages="qemu-system-arm ipxe-qemu"
+    qemu_program=qemu-system-arm
+    machine_options=(-M virt,highmem=off -smp 4)
+    cpu_of_process=cortex-a15
+    cpu_of_others=cortex-a15
+    console=ttyAMA0
+    compiler_prefix=arm-linux-gnueabihf-
+    kernel_arch=arm kernel_image=zImage kernel_boot=arch/arm/boot/zImage
+    triplet=arm-linux-gnueabihf
 }
 
 # The old MP table, as on amd64. The kernel is for the i686, and so is the compiler named.
@@ -92,6 +110,19 @@ machine_ppc64el() {
     compiler_prefix=powerpc64le-linux-gnu-
     kernel_arch=powerpc kernel_image=vmlinux kernel_boot=vmlinux
     triplet=powerpc64le-linux-gnu
+}
+
+# Its kernel is an EFI program, and bookworm has neither a firmware nor a QEMU for one, nor a compiler: see newer_tools.sh.
+machine_loong64() {
+    machine_packages="ipxe-qemu clang-19 lld-19"
+    machine_options=(-M virt -smp 4)
+    cpu_of_process=la464
+    cpu_of_others=la464
+    console=ttyS0
+    guest_packages="busybox-static kexec-tools"
+    own_compiler=yes
+    prepare_machine=newer_loongarch
+    triplet=loongarch64-linux-gnu
 }
 
 machine_riscv64() {
