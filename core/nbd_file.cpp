@@ -2,15 +2,18 @@
 // NBD through libnbd. With nbdkit on the other side, a dump on SSH, HTTP or S3, or inside an .xz, opens without being copied.
 //
 // A round trip costs more than a page, so blocks are fetched and kept; blocks in a row that are all missing are one request.
-// libnbd locks its handle, so requests of several threads follow one another.
+// Requests of several threads follow one another. A server that does not answer in time is given up: the request that was under
+// way keeps its buffer, for libnbd may still write to it, and every later read fails at once.
 #include "core/nbd_file.hpp"
 #include "core/block_cache.hpp"
 #include "core/error.hpp"
+#include "core/interrupt.hpp"
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <fmt/format.h>
 #include <libnbd.h>
+#include <mutex>
 
 namespace kcrash {
 namespace {
@@ -22,11 +25,24 @@ std::string reason() {
     return text ? text : "unknown error";
 }
 
+using Clock = std::chrono::steady_clock;
+
+// Lets libnbd work until something happened. False: the time is over, or Ctrl-C was pressed, or the connection is lost.
+bool go_on(nbd_handle* handle, Clock::time_point end) {
+    constexpr int slice = 200; // milliseconds: how soon Ctrl-C is seen
+    while (Clock::now() < end && !interrupt_requested) {
+        const int result = nbd_poll(handle, slice);
+        if (result != 0) return result > 0;
+    }
+    return false;
+}
+
 class NbdFile final : public ByteSource {
 public:
-    explicit NbdFile(std::string uri) : uri_(std::move(uri)), handle_(nbd_create(), nbd_close) {
+    NbdFile(std::string uri, std::chrono::milliseconds patience)
+        : uri_(std::move(uri)), patience_(patience), handle_(nbd_create(), nbd_close) {
         if (!handle_) throw FileError(fmt::format("{}: {}", uri_, reason()));
-        if (nbd_connect_uri(handle_.get(), uri_.c_str()) != 0) throw FileError(fmt::format("{}: {}", uri_, reason()));
+        connect();
         const int64_t size = nbd_get_size(handle_.get());
         if (size < 0) throw FileError(fmt::format("{}: {}", uri_, reason()));
         size_ = static_cast<uint64_t>(size);
@@ -52,12 +68,45 @@ public:
     std::optional<uint64_t> fetched() const override { return fetched_.load(); }
 
 private:
+    void connect() {
+        if (nbd_aio_connect_uri(handle_.get(), uri_.c_str()) != 0) throw FileError(fmt::format("{}: {}", uri_, reason()));
+        const auto end = Clock::now() + patience_;
+        while (nbd_aio_is_connecting(handle_.get()) == 1)
+            if (!go_on(handle_.get(), end)) {
+                check_interrupt();
+                if (Clock::now() < end) throw FileError(fmt::format("{}: {}", uri_, reason()));
+                throw FileError(fmt::format("{}: the server does not answer; given up after {} s", uri_,
+                                            std::chrono::duration<double>(patience_).count()));
+            }
+        if (nbd_aio_is_ready(handle_.get()) != 1) throw FileError(fmt::format("{}: {}", uri_, reason()));
+    }
+
+    // False: the server failed, or did not answer.
+    bool read_blocks(std::shared_ptr<std::vector<std::byte>> into, uint64_t at) const {
+        if (lost_) return false;
+        const int64_t cookie = nbd_aio_pread(handle_.get(), into->data(), into->size(), at, NBD_NULL_COMPLETION, 0);
+        if (cookie < 0) return false;
+        const auto end = Clock::now() + patience_;
+        int done = 0;
+        while ((done = nbd_aio_command_completed(handle_.get(), static_cast<uint64_t>(cookie))) == 0)
+            if (!go_on(handle_.get(), end)) {
+                abandoned_.push_back(std::move(into));
+                lost_ = !interrupt_requested;
+                return false;
+            }
+        return done > 0;
+    }
+
     // Fetches `first` and, in the same request, those after it up to `last` that are missing too. Null: the server failed.
     BlockCache::Block fetch(uint64_t first, uint64_t last) const {
         uint64_t end = first + 1;
         while (end <= last && (end - first) * block_bytes < most_at_once && !cache_.find(end)) ++end;
-        std::vector<std::byte> bytes(std::min(end * block_bytes, size_) - first * block_bytes);
-        if (nbd_pread(handle_.get(), bytes.data(), bytes.size(), first * block_bytes, 0) != 0) return nullptr;
+        const auto buffer = std::make_shared<std::vector<std::byte>>(std::min(end * block_bytes, size_) - first * block_bytes);
+        {
+            const std::lock_guard held(requests_);
+            if (!read_blocks(buffer, first * block_bytes)) return nullptr;
+        }
+        const std::vector<std::byte>& bytes = *buffer;
         fetched_ += bytes.size();
         BlockCache::Block wanted;
         for (uint64_t at = 0; at < bytes.size(); at += block_bytes) {
@@ -71,6 +120,10 @@ private:
     }
 
     std::string uri_;
+    std::chrono::milliseconds patience_;
+    mutable std::mutex requests_; // guards the two below, and the handle
+    mutable std::vector<std::shared_ptr<std::vector<std::byte>>> abandoned_; // must outlive the handle
+    mutable bool lost_ = false;
     std::unique_ptr<nbd_handle, void (*)(nbd_handle*)> handle_;
     uint64_t size_ = 0;
     mutable std::atomic<uint64_t> fetched_{0};
@@ -85,6 +138,8 @@ bool is_nbd_uri(std::string_view word) {
     return false;
 }
 
-std::shared_ptr<const ByteSource> open_nbd(const std::string& uri) { return std::make_shared<NbdFile>(uri); }
+std::shared_ptr<const ByteSource> open_nbd(const std::string& uri, std::chrono::milliseconds patience) {
+    return std::make_shared<NbdFile>(uri, patience);
+}
 
 } // namespace kcrash

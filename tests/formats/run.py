@@ -9,15 +9,18 @@ by page. What kcrash says of one is compared with what it says of QEMU's own ELF
 are; without them those tests are skipped and counted.
 """
 import gzip
+import http.server
 import lzma
 import os
 import pathlib
+import re
 import shutil
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
@@ -131,6 +134,29 @@ class Suite:
         lines = [line for line in result.stdout.splitlines() if "KERNEL: " in line]
         return lines[0].split("KERNEL: ")[1].split("  [")[0] if lines else result.stderr
 
+    def nbd_over_http(self, dump):
+        """A dump on a web server, through nbdkit's curl plugin."""
+        if not shutil.which("nbdkit") or subprocess.run(["nbdkit", "--dump-plugin", "curl"], capture_output=True).returncode != 0:
+            return self.count.skip("nbdkit's curl plugin is not here")
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (RangeHandler,), {"content": dump.read_bytes()}))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place, pid = self.folder / "http.sock", self.folder / "http.pid"
+        uri = f"nbd+unix:///?socket={place}"
+        subprocess.run(["nbdkit", "-r", "-U", place, "--pidfile", pid, "curl", f"url=http://127.0.0.1:{server.server_port}/vmcore"], check=True)
+        try:
+            for _ in range(50):
+                if pid.exists():
+                    break
+                time.sleep(0.2)
+            self.count.check(self.say(uri)[0] == self.say(dump)[0],
+                             "NBD, through nbdkit's curl plugin: the commands say the same", self.say(uri)[1])
+            facts = self.identity(uri)[0]["items"][0]
+            self.count.check(0 < facts["fetched"] < facts["bytes"] and facts["bytes"] == dump.stat().st_size, "over HTTP only what is touched is fetched",
+                             str(facts))
+        finally:
+            os.kill(int(pid.read_text()), 15)
+            server.shutdown()
+
     def debug_files(self, sample):
         """vmlinux by its build-id: next to the dump, in --debug-dir, from a real debuginfod on loopback."""
         place, away, cache = self.folder / "debug", self.folder / "away", self.folder / "fetched"
@@ -185,6 +211,28 @@ class Suite:
             subprocess.run(["losetup", "-d", device], check=False)
 
 
+class RangeHandler(http.server.BaseHTTPRequestHandler):
+    """One file, any range of it."""
+
+    def do_HEAD(self):
+        self.send_response(200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(self.content)))
+        self.end_headers()
+
+    def do_GET(self):
+        begin, end = map(int, re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"]).groups())
+        end = min(end, len(self.content) - 1)
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {begin}-{end}/{len(self.content)}")
+        self.send_header("Content-Length", str(end + 1 - begin))
+        self.end_headers()
+        self.wfile.write(self.content[begin:end + 1])
+
+    def log_message(self, *_):
+        pass
+
+
 def iter_part(file, size):
     """The next bytes of a file, as a file."""
     class Part:
@@ -210,6 +258,7 @@ def main():
     if committed:
         suite.packed(committed.dump)
         suite.nbd(committed.dump)
+        suite.nbd_over_http(committed.dump)
         suite.block_device(committed.dump)
         suite.debug_files(committed)
     else:
