@@ -108,7 +108,10 @@ void memory_line(Report& report, const Target& target) {
 void panic_line(Report& report, const Target& target) {
     std::optional<std::string> message;
     try {
-        message = panic_message(read_log(target));
+        const KernelLog log = read_log(target);
+        message = panic_message(log);
+        const auto lost = std::find_if(log.records.begin(), log.records.end(), [](const LogRecord& record) { return !record.lost.empty(); });
+        if (!message && lost != log.records.end()) return line(report, "PANIC", "panic", Missing{"messages of the log are lost: " + lost->lost});
     } catch (const Error& error) {
         return line(report, "PANIC", "panic", Missing{error.what()});
     }

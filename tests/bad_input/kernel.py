@@ -88,6 +88,15 @@ class Suite(Patcher):
         self.count.check(len(part["items"]) == len(whole["items"]), "no message is dropped", f"{len(part['items'])} of {len(whole['items'])}")
         text = json.dumps(part)
         self.count.check("excluded" in text, "those that are lost say why", result.stderr[:500])
+        file = kdump.Kdump(dump)
+        first = self.place(data) >> 12
+        for page in range(256):
+            try:
+                file.exclude(first + page)
+            except AssertionError:  # it is not in the file
+                pass
+        document, _ = self.ask("sys", dump)
+        self.count.check("messages of the log are lost: page excluded" in json.dumps(document), "a panic whose message is lost is not called none", json.dumps(document)[-600:])
 
     def no_vmcoreinfo(self):
         """The dump has no VMCOREINFO: that of the kernel's memory is found. Where its page is left out, KASLR is said to be unknown."""
