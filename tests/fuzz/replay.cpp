@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// fuzz_replay FOLDER: runs every input of FOLDER/<driver>/ through its driver, as the fuzzer did. Each must end within ten seconds;
-// every driver must have inputs, and every format a driver.
+// fuzz_replay FOLDER: runs every input of FOLDER/<driver>/ through its driver, as the fuzzer did, and every fixture of page tables. Each
+// must end within ten seconds; every driver must have inputs, and every format a driver.
 #include "core/dump/dump.hpp"
 #include "tests/fuzz/drivers.hpp"
+#include "tests/fuzz/walks.hpp"
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -15,17 +16,29 @@ namespace fs = std::filesystem;
 
 namespace {
 
+std::string read(const fs::path& path) {
+    std::fprintf(stderr, "%s\n", path.c_str()); // the last one, when it dies here
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+bool timed(const Driver& driver, std::span<const std::byte> input) {
+    alarm(10);
+    const bool used = run_input(driver, input);
+    alarm(0);
+    return used;
+}
+
 unsigned replay(const Driver& driver, const fs::path& folder) {
     unsigned used = 0;
-    if (!fs::is_directory(folder)) return 0;
-    for (const auto& entry : fs::directory_iterator(folder)) {
-        std::ifstream file(entry.path(), std::ios::binary);
-        const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-        std::fprintf(stderr, "%s\n", entry.path().c_str()); // the last one, when it dies here
-        alarm(10);
-        used += run_input(driver, std::as_bytes(std::span(bytes)));
-    }
-    alarm(0);
+    if (fs::is_directory(folder))
+        for (const auto& entry : fs::directory_iterator(folder)) {
+            const std::string bytes = read(entry.path());
+            used += timed(driver, std::as_bytes(std::span(bytes)));
+        }
+    if (!driver.name.starts_with("walk-")) return used;
+    for (const auto& entry : fs::directory_iterator(KCRASH_FIXTURES "/page_tables"))
+        if (const std::string text = read(entry.path()); "walk-" + walk_machine(text) == driver.name) used += timed(driver, walk_input(text));
     return used;
 }
 

@@ -29,7 +29,7 @@ class Fuzzer:
     def __init__(self, args):
         self.args, self.kept = args, args.keep / "corpus"
         self.binary = args.build / "fuzz"
-        listed = subprocess.run([self.binary], capture_output=True, text=True).stdout.splitlines()
+        listed = subprocess.run([self.binary], capture_output=True, text=True, env=self.environment(os.devnull)).stdout.splitlines()
         self.drivers = {words[0]: (int(words[1]), words[2:]) for words in map(str.split, listed)}
         self.state_file = args.keep / "state.json"
         self.state = json.loads(self.state_file.read_text()) if self.state_file.exists() else {}

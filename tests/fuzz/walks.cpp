@@ -163,6 +163,16 @@ std::string walk_machine(const std::string& fixture) {
     return at == std::string::npos ? "" : fixture.substr(at + 9, fixture.find('\n', at + 1) - at - 9);
 }
 
+namespace {
+
+bool is_big(std::string_view machine) {
+    for (const Architecture* arch : architectures())
+        if (machine == arch->name) return arch->order == ByteOrder::big;
+    return false;
+}
+
+} // namespace
+
 std::vector<std::byte> walk_input(const std::string& fixture) {
     std::string text, records;
     const auto record = [&](char kind, uint64_t first, uint64_t second) {
@@ -172,13 +182,16 @@ std::vector<std::byte> walk_input(const std::string& fixture) {
     };
     std::istringstream lines(fixture);
     unsigned word = 8;
+    bool turned = false; // entries are of the other byte order than the machine
     for (std::string line; std::getline(lines, line);) {
         std::istringstream words(line);
         std::string key, first;
         words >> key >> first;
         const auto value = [&] { return std::strtoull(first.c_str(), nullptr, 16); };
         if (key.empty() || key[0] == '#' || key == "machine") continue;
-        if (key.back() == ':') record(word == 8 ? 'e' : 'w', std::strtoull(key.c_str(), nullptr, 16), value());
+        if (key.back() == ':')
+            record(word == 8 ? 'e' : 'w', std::strtoull(key.c_str(), nullptr, 16), turned ? swap_bytes(value()) >> (64 - 8 * word) : value());
+        else if (key == "order") turned = (first == "big") != is_big(walk_machine(fixture));
         else if (key == "word") word = static_cast<unsigned>(value());
         else if (key == "root") record('r', value(), 0);
         else if (key == "kernel" || key == "user") record(key[0], value(), 0);

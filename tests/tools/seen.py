@@ -22,10 +22,15 @@ class Seen:
         with self.file.open("a") as out:
             out.write(f"{file_format}\t{architecture}\t{how}\n")
 
-    def dump(self, kcrash, files, how="real"):
-        """As kcrash itself names the format and the machine of this dump, which a test has found right."""
-        said = subprocess.run([kcrash, "--json", "--identify", *map(str, files)], capture_output=True, text=True).stdout
-        facts = json.loads(said.splitlines()[0])["items"][0]
-        if not facts["architecture"]:  # QEMU's kdump of s390x does not name its machine
-            return
-        self.record(re.sub(r", (zlib|lzo|snappy|zstd)$", "", facts["format"]) + (" (split)" if facts["split"] else ""), ARCHITECTURES.get(facts["architecture"], facts["architecture"]), how)
+    def dump(self, kcrash, files, how="real", kernel=""):
+        """As kcrash itself names the format and the machine of this dump, which a test has found right. kernel: its vmlinux, which tells the
+        machine where the dump alone does not."""
+        facts, *more = [facts_of(kcrash, file) for file in (files[0], kernel) if file]
+        architecture = facts["architecture"] or more[0]["architecture"]
+        self.record(re.sub(r", (zlib|lzo|snappy|zstd)$", "", facts["format"]) + (" (split)" if facts["split"] else ""),
+                    ARCHITECTURES.get(architecture, architecture), how)
+
+
+def facts_of(kcrash, file):
+    said = subprocess.run([kcrash, "--json", "--identify", str(file)], capture_output=True, text=True).stdout
+    return json.loads(said.splitlines()[0])["items"][0]

@@ -105,7 +105,7 @@ def main():
                                          capture_output=True, text=True, timeout=1200)
                     right &= tally.add(f"{name} {dump} {script.stem}", run)
                 if seen and right:
-                    seen.dump(args.kcrash, files[:1])
+                    seen.dump(args.kcrash, files, kernel=vmlinux)
     print("truth: {} passed, {} failed, {} skipped".format(*tally.counts))
     return 1 if tally.counts[1] or not tally.counts[0] else 0
 

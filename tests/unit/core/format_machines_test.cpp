@@ -40,6 +40,7 @@ const TestMachine machines[] = {
     {"arm", "armv7l", EM_ARM, ByteOrder::little, 4, "CONFIG_ARM_LPAE=y", nullptr, nullptr, 0},
     {"riscv64", "riscv64", EM_RISCV, ByteOrder::little, 8, "NUMBER(phys_ram_base)=0x80000000", "virt", "riscv_virt_board.ram", 2 * gib},
     {"s390x", "s390x", EM_S390, ByteOrder::big, 8, "SYMBOL(lowcore_ptr)=100000", "s390-ccw-virtio-7.2", "s390.ram", 0},
+    {"ppc64le", "ppc64le", EM_PPC64, ByteOrder::little, 8, "SYMBOL(vmemmap_list)=c000000001000000", "pseries-7.2", "ppc_spapr.ram", 0},
     {"loongarch64", "loongarch64", 258, ByteOrder::little, 8, nullptr, "virt", "loongarch.ram", 0},
 };
 
