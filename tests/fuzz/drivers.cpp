@@ -175,7 +175,7 @@ std::vector<Driver> make_drivers() {
     };
     for (const Architecture* arch : architectures())
         list.push_back({std::string("walk-") + arch->name,
-                        {std::string("arch/") + arch->name + ".cpp", "arch/page_table.cpp"},
+                        {std::string("arch/") + arch->name + ".cpp", std::string("arch/") + arch->name + "_tables.cpp", "arch/page_table.cpp"},
                         [arch](Input input) { return walk_tables(*arch, input); },
                         20'000});
     return list;
