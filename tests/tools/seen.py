@@ -24,9 +24,9 @@ class Seen:
 
     def dump(self, kcrash, files, how="real", kernel=""):
         """As kcrash itself names the format and the machine of this dump, which a test has found right. kernel: its vmlinux, which tells the
-        machine where the dump alone does not."""
+        machine where the dump does not, or is wrong about it."""
         facts, *more = [facts_of(kcrash, file) for file in (files[0], kernel) if file]
-        architecture = facts["architecture"] or more[0]["architecture"]
+        architecture = (more[0] if more else facts)["architecture"]
         self.record(re.sub(r", (zlib|lzo|snappy|zstd)$", "", facts["format"]) + (" (split)" if facts["split"] else ""),
                     ARCHITECTURES.get(architecture, architecture), how)
 
