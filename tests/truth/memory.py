@@ -5,7 +5,7 @@
 Exact: every slab cache's objects in use and in all, its slabs and object size. The kernel counts as active what cpus keep at
 hand, so "active_objs" is our allocated + cached. Exact too: the totals, limits, watermarks and sizes, and all areas of
 vmalloc() with their callers. The record is written while the machine runs, so a few things may move, and this much is
-allowed: 4 caches may differ by 4 slabs (a sheaf is filled at once); 2 areas may have come or gone; free and slab memory by 4 MB; a
+allowed: 4 caches may differ by 4 slabs (a sheaf is filled at once); 2 areas may have come or gone; free and slab memory by 4 MB or 1000 pages; a
 counter of pages by 1000; an event may only have grown; 8 task_structs may be left of tasks that have died.
 """
 import re
@@ -55,8 +55,10 @@ def check_usage(guest, document):
     for key, name in exact.items():
         if name in theirs:
             guest.check(f"meminfo {name}", theirs[name], ours.get(key))
+    free_pages = int(re.search(r"^nr_free_pages (\d+)", guest.text("vmstat"), re.M)[1])
+    page = min((4096, 16384, 65536), key=lambda size: abs(size - theirs["MemFree"] / max(free_pages, 1)))
     for key, name in {"free": "MemFree", "cached": "Cached", "slab": "Slab"}.items():
-        near(guest, f"meminfo {name}", theirs[name], ours.get(key), BYTES)
+        near(guest, f"meminfo {name}", theirs[name], ours.get(key), max(BYTES, PAGES * page))
 
 
 def check_counters(guest, document):

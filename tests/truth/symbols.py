@@ -34,7 +34,7 @@ def main():
     kernel, table, *rest = guest.ask(["sym -l", "mod", *[f"sym -m {m[0]}" for m in modules]])
     ours = collections.defaultdict(set)
     for module, document in zip(["", *(m[0] for m in modules)], (kernel, *rest)):
-        ours[module] = {(int(item["address"], 16), item["name"]) for item in document["items"] if item["kind"] == "symbol"}
+        ours[module] = {(int(item["address"], 16), item["name"].strip()) for item in document["items"] if item["kind"] == "symbol"}
     for module, wanted in theirs.items():
         if module == "bpf" or module.startswith("__builtin"):
             continue  # programs made at run time: kallsyms makes these names up
