@@ -157,8 +157,9 @@ def believed(trace, ours):
     """Of a kernel with frame pointers, "?" is also what its unwinder skipped or gave up on: a function without a frame, or all
     of an overflown stack. Those of the trace that it was sure of, and those that we have, in this order."""
     kept, at = [], 0
-    for frame in trace:
-        if at < len(ours) and ours[at][1] in frame.places:
+    for i, frame in enumerate(trace):
+        sure = next((later for later in trace[i + 1:] if not later.guess), None)
+        if at < len(ours) and ours[at][1] in frame.places and not (frame.guess and sure and ours[at][1] in sure.places):
             at += 1
         elif frame.guess:
             continue
