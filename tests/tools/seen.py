@@ -26,7 +26,7 @@ class Seen:
         """As kcrash itself names the format and the machine of this dump, which a test has found right. kernel: its vmlinux, which tells the
         machine where the dump does not, or is wrong about it."""
         facts, *more = [facts_of(kcrash, file) for file in (files[0], kernel) if file]
-        architecture = (more[0] if more else facts)["architecture"]
+        architecture = (more[0] if more else facts)["architecture"] or machine_of(kcrash, files)
         self.record(re.sub(r", (zlib|lzo|snappy|zstd)$", "", facts["format"]) + (" (split)" if facts["split"] else ""),
                     ARCHITECTURES.get(architecture, architecture), how)
 
@@ -34,3 +34,9 @@ class Seen:
 def facts_of(kcrash, file):
     said = subprocess.run([kcrash, "--json", "--identify", str(file)], capture_output=True, text=True).stdout
     return json.loads(said.splitlines()[0])["items"][0]
+
+
+def machine_of(kcrash, files):
+    """What an opened dump says: QEMU's kdump of riscv64 names its machine nowhere but in the kernel's memory."""
+    said = subprocess.run([kcrash, "--json", "-s", *map(str, files), "-C", "sys"], capture_output=True, text=True).stdout
+    return re.search(r'"machine":"(\w+)', said)[1]
