@@ -3,6 +3,7 @@
 #include "tests/fuzz/walks.hpp"
 #include "core/dump/notes.hpp"
 #include "core/error.hpp"
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -12,6 +13,7 @@
 namespace kcrash::fuzz {
 namespace {
 
+constexpr uint64_t most_ram = 16 << 20; // bytes of a range: what looks for the kernel's note reads all of it, and all of it may be there
 constexpr size_t record_size = 17, most_pages = 256, most_questions = 64;
 
 class Machine final : public Dump, public KernelFacts {
@@ -66,7 +68,8 @@ private:
         if (key == "page_size") {
             if (const uint64_t size = std::strtoull(first.c_str(), nullptr, 10); possible_page_size(size) && size <= 65536) info_.page_size = size;
         } else if (key == "text") texts_[first] = second;
-        else if (key == "ram" && hex(first) < hex(second)) ram_.push_back({PhysicalAddress{hex(first)}, PhysicalAddress{hex(second)}});
+        else if (key == "ram" && hex(first) < hex(second))
+            ram_.push_back({PhysicalAddress{hex(first)}, PhysicalAddress{std::min(hex(second), hex(first) + most_ram)}});
         else if (key == "symbol") numbers_[key + " " + first] = hex(second);
         else numbers_[key + " " + first] = second.find_first_not_of("0123456789") == std::string::npos ? std::strtoull(second.c_str(), nullptr, 10) : hex(second);
     }
