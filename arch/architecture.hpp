@@ -11,6 +11,7 @@
 //                                  and a recipe for a real dump, over which the truth tests run
 // Nothing else may ask which architecture it is: a fact that is missing belongs into one of the two records.
 #pragma once
+#include "arch/code_machine.hpp"
 #include "arch/registers.hpp"
 #include "arch/relocation.hpp"
 #include "core/bytes.hpp"
@@ -64,6 +65,7 @@ struct Architecture {
     uint16_t elf_machine;                          // EM_* of elf.h
     ByteOrder order;
     unsigned word_size;                            // bytes
+    CodeMachine code;                              // for the disassembler
     unsigned pc, sp, fp;                           // register numbers
     unsigned lr = no_register;                     // the register that a call leaves the return address in
     unsigned syscall = no_register;                // the number of a system call, where the kernel keeps it beside the registers

@@ -201,6 +201,7 @@ const Architecture arch_arm = {
     .elf_machine = EM_ARM,
     .order = ByteOrder::little,
     .word_size = 4,
+    .code = {.name = "arm", .options = "no-force-thumb", .odd_options = "force-thumb"},
     .pc = pc,
     .sp = sp,
     .fp = fp,

@@ -314,6 +314,7 @@ const Architecture arch_arm64 = {
     .elf_machine = EM_AARCH64,
     .order = ByteOrder::little,
     .word_size = 8,
+    .code = {.name = "aarch64"},
     .pc = pc,
     .sp = sp,
     .fp = x29,

@@ -190,6 +190,7 @@ const Architecture arch_i386 = {
     .elf_machine = EM_386,
     .order = ByteOrder::little,
     .word_size = 4,
+    .code = {.name = "i386"},
     .pc = eip,
     .sp = esp,
     .fp = ebp,

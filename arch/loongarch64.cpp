@@ -221,6 +221,7 @@ const Architecture arch_loongarch64 = {
     .elf_machine = machine,
     .order = ByteOrder::little,
     .word_size = 8,
+    .code = {.name = "Loongarch64"},
     .pc = pc,
     .sp = sp,
     .fp = fp,

@@ -103,6 +103,7 @@ const Architecture arch_ppc64le = {
     .elf_machine = EM_PPC64,
     .order = ByteOrder::little,
     .word_size = 8,
+    .code = {.name = "powerpc:common64"},
     .pc = nip,
     .sp = r1,
     .fp = r31,

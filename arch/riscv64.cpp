@@ -283,6 +283,7 @@ const Architecture arch_riscv64 = {
     .elf_machine = EM_RISCV,
     .order = ByteOrder::little,
     .word_size = 8,
+    .code = {.name = "riscv:rv64"},
     .pc = pc,
     .sp = sp,
     .fp = s0,

@@ -237,6 +237,7 @@ const Architecture arch_s390x = {
     .elf_machine = EM_S390,
     .order = ByteOrder::big,
     .word_size = 8,
+    .code = {.name = "s390:64-bit"},
     .pc = psw_address,
     .sp = r15,
     .fp = r11,

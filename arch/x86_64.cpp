@@ -203,6 +203,7 @@ const Architecture arch_x86_64 = {
     .elf_machine = EM_X86_64,
     .order = ByteOrder::little,
     .word_size = 8,
+    .code = {.name = "i386:x86-64"},
     .pc = rip,
     .sp = rsp,
     .fp = rbp,
