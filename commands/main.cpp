@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The process: command line in, exit status out.
+#include "commands/gdb_bridge.hpp"
 #include "commands/help.hpp"
 #include "commands/shell/arguments.hpp"
 #include "commands/shell/identify.hpp"
@@ -33,6 +34,7 @@ int run(kcrash::Arguments arguments) {
     case Mode::build_id: return kcrash::print_vmcoreinfo(arguments, "BUILD-ID");
     case Mode::check_namelist: return kcrash::check_namelist(arguments);
     case Mode::identify: return kcrash::identify_files(arguments);
+    case Mode::gdb_index: return kcrash::make_gdb_index(arguments.files.front());
     case Mode::log:
     case Mode::timestamp:
     case Mode::session: break;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// p: the value of a C expression, of a variable, of a per-cpu variable.
+// p: the value of a C expression, of a variable, of a per-cpu variable. What needs full C is GDB's.
 #include "commands/c_expression.hpp"
+#include "commands/gdb_bridge.hpp"
 #include "commands/session.hpp"
 #include "commands/type_text.hpp"
 #include "commands/user_space.hpp"
@@ -30,6 +31,7 @@ Object from_history(const Session& session, std::string_view dollar) {
     const uint64_t index = by_number ? number - 1 : count - 1 - number;
     if (count == 0 || index >= count || (by_number && number == 0))
         throw UsageError(count == 0 ? "the history of values is empty" : fmt::format("there is no value {}: the history has $1 to ${}", dollar, count));
+    if (session.values[index].in_gdb) throw UsageError(fmt::format("{} is a value of GDB's", dollar));
     return session.values[index].object;
 }
 
@@ -68,19 +70,46 @@ public:
         } else if (per_cpu) {
             return per_cpu_addresses(name);
         }
+        if (!gdb_format_.empty()) return of_gdb(address ? text_ + " = " : "");
         const ExpressionContext context{&target_, user_.get(), [this](std::string_view dollar) { return from_history(session_, dollar); }};
-        say(evaluate_c(text_, context), address ? text_ + " = " : "");
+        std::optional<Object> value;
+        std::exception_ptr refused;
+        try {
+            value = evaluate_c(text_, context);
+        } catch (const UsageError&) { // full C: $functions, assignments, floating point, values that only GDB has
+            refused = std::current_exception();
+        } catch (const LookupError&) { refused = std::current_exception(); }
+        if (value) return say(*value, address ? text_ + " = " : "");
+        if (is_name(text_) || !target_.elf()) std::rethrow_exception(refused); // GDB knows no more names than we do
+        try {
+            of_gdb("");
+        } catch (const Error& error) {
+            if (std::string_view(error.what()).starts_with("You can't do that without a process")) std::rethrow_exception(refused);
+            throw;
+        }
     }
 
 private:
-    // "p/x": gdb's way to say -x; crash passes it through.
+    // "p/x" is gdb's way to say -x. The other letters need GDB.
     void take_gdb_format() {
         if (!text_.starts_with('/') || text_.size() < 2) return;
-        const char letter = text_[1];
-        if ((letter != 'x' && letter != 'd' && letter != 'u') || (text_.size() > 2 && text_[2] != ' '))
-            throw UsageError(fmt::format("the format \"{}\" is not known here: /x and /d are", text_.substr(0, text_.find(' '))));
-        format_.radix = letter == 'x' ? 16 : 10;
-        text_.erase(0, std::min(text_.find_first_not_of(" \t", 2), text_.size()));
+        const std::string letters = text_.substr(0, text_.find_first_of(" \t"));
+        text_.erase(0, std::min(text_.find_first_not_of(" \t", letters.size()), text_.size()));
+        if (text_.empty()) throw UsageError(fmt::format("an expression is missing\n{}", usage(p_command)));
+        if (letters == "/x" || letters == "/d" || letters == "/u") format_.radix = letters == "/x" ? 16 : 10;
+        else gdb_format_ = letters;
+    }
+
+    // The value is GDB's and the history's; its text stands for it.
+    void of_gdb(const std::string& lead) {
+        const std::string format = !gdb_format_.empty() ? gdb_format_ : format_.radix == 16 && session_.settings.radix != 16 ? "/x" : "";
+        const std::string text = session_.gdb().output_of(fmt::format("print -- {} {}", format, text_));
+        const size_t equals = text.find(" = ");
+        if (!text.starts_with('$') || equals == std::string::npos) return report_.text(text); // void, or a warning before it
+        ValueTree tree;
+        tree.name = text.substr(0, equals);
+        tree.text = text.substr(equals + 3);
+        report_.value(tree, fmt::format("{}{} = ", lead, tree.name));
     }
 
     // Keeps the value as the next $N and prints it behind `lead`.
@@ -124,6 +153,7 @@ private:
     Report& report_;
     ValueFormat format_;
     std::string text_;
+    std::string gdb_format_; // "/t": what only GDB prints
     std::unique_ptr<AddressSpace> user_;
 };
 

@@ -2,8 +2,10 @@
 // The session: runs lines, and keeps every failure inside the command that failed.
 #include "commands/session.hpp"
 #include "commands/alias.hpp"
+#include "commands/gdb_bridge.hpp"
 #include "core/interrupt.hpp"
 #include <algorithm>
+#include <cctype>
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -17,6 +19,12 @@ std::string_view trim(std::string_view text) {
 
 std::string_view first_word(std::string_view line) { return line.substr(0, line.find_first_of(" \t")); }
 
+// "list schedule" is no expression, though there may be a symbol "list": no operator stands between the two.
+bool begins_with_word(std::string_view rest) {
+    rest = trim(rest);
+    return !rest.empty() && (std::isalnum(static_cast<unsigned char>(rest[0])) || rest[0] == '_');
+}
+
 } // namespace
 
 Session::Session(std::unique_ptr<Target> target, std::unique_ptr<Report> report)
@@ -26,6 +34,12 @@ Session::~Session() = default;
 Target& Session::target() const {
     if (!target_) throw UsageError("there is no dump: start kcrash with a dump file");
     return *target_;
+}
+
+GdbBridge& Session::gdb() {
+    target();
+    if (!gdb_) gdb_ = std::make_unique<GdbBridge>(*this);
+    return *gdb_;
 }
 
 std::unique_ptr<Report> Session::exchange_report(std::unique_ptr<Report> report) {
@@ -75,6 +89,11 @@ bool Session::run(std::string_view line) {
         std::string verb_added = with_verb(text);
         if (!verb_added.empty()) command = find_command(first_word(expanded = std::move(verb_added)));
         text = trim(expanded);
+    }
+    if (!command && is_gdb_command(first_word(text))) {
+        command = find_command("gdb");
+        expanded = fmt::format("gdb {}", text);
+        text = expanded;
     }
     if (command) return run_command(*command, text);
     report_->begin_command(text, "");
@@ -138,8 +157,15 @@ std::string Session::with_verb(std::string_view line) const {
             const bool tagged = kind == TypeKind::enumeration;
             return fmt::format("{} {}{}", found, tagged ? "enum " : "", line);
         }
-    if (target_->symbols().find(name)) return fmt::format("p {}", line);
+    if (target_->symbols().find(name) && !begins_with_word(line.substr(word.size()))) return fmt::format("p {}", line);
     return {};
+}
+
+bool Session::is_gdb_command(std::string_view word) {
+    if (!target_ || minimal) return false;
+    try {
+        return gdb().knows(word);
+    } catch (const Error&) { return false; } // GDB serves another session
 }
 
 std::string Session::unknown_command(std::string_view word) const {

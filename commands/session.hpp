@@ -31,9 +31,12 @@ struct Settings {
     bool old_bt = false;           // bt -O
 };
 
+class GdbBridge;
+
 // A value of the $N history.
 struct HistoryValue {
     Object object;
+    bool in_gdb = false; // GDB made it: it is there under the same number, and `object` is empty
 };
 
 class Session {
@@ -45,6 +48,7 @@ public:
     Target& target() const; // UsageError when there is none
     Tasks& tasks() const;   // gathered on first use
     Report& report() const { return *report_; }
+    GdbBridge& gdb(); // the embedded GDB, asleep until it is needed. UsageError without a target
     // Replaces the report (redirection, pipes); gives back the old one.
     std::unique_ptr<Report> exchange_report(std::unique_ptr<Report> report);
 
@@ -79,6 +83,7 @@ private:
     void check_needs(const Command& command) const;
     std::string with_verb(std::string_view line) const;
     std::string unknown_command(std::string_view word) const;
+    bool is_gdb_command(std::string_view word);
     std::optional<uint64_t> symbol_plus_offset(std::string_view word) const;
     bool run_command(const Command& command, std::string_view line);
     const Task* find_task(std::string_view word) const;
@@ -87,6 +92,7 @@ private:
     std::unique_ptr<Report> report_;
     mutable std::unique_ptr<Tasks> tasks_;
     mutable const Task* current_ = nullptr;
+    std::unique_ptr<GdbBridge> gdb_; // looks at all of the above
 };
 
 } // namespace kcrash

@@ -83,6 +83,8 @@ constexpr ProcessOption table[] = {
      true},
     {"v", "version", "", "the version", [](A& a, S&) { a.mode = Mode::version; }},
     {"", "buildinfo", "", "what this binary was built with", [](A& a, S&) { a.mode = Mode::build_info; }},
+    {"", "gdb-index", "FILE", "write GDB's index of FILE, a vmlinux, into the cache folder and exit",
+     [](A& a, S& v) { file_mode(a, Mode::gdb_index, v); }},
     {"", "man", "", "print the manual page, for man -l", [](A& a, S&) { a.mode = Mode::manual; }},
 
     {"", "src", "DIR", "no command here lists source", nullptr},

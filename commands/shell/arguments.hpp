@@ -10,7 +10,7 @@
 namespace kcrash {
 
 // What the process is to do with the files.
-enum class Mode : uint8_t { session, help, version, build_info, manual, os_release, build_id, log, timestamp, check_namelist, identify };
+enum class Mode : uint8_t { session, help, version, build_info, manual, os_release, build_id, log, timestamp, check_namelist, identify, gdb_index };
 
 struct Arguments {
     Mode mode = Mode::session;

@@ -2,6 +2,7 @@
 // Completion: the row of the command says what its words are.
 #include "commands/shell/completion.hpp"
 #include "commands/alias.hpp"
+#include "commands/gdb_bridge.hpp"
 #include "commands/settings.hpp"
 #include <algorithm>
 
@@ -52,6 +53,7 @@ Completions Completer::complete(std::string_view before, std::string_view word) 
             if (word.starts_with('-')) options(*command, word, found);
             else if (command->name == "repeat" || command->name == "help" || command->name == "alias")
                 commands_and_aliases(word, found);
+            else if (command->name == "gdb") of_gdb(before, word, found);
             else if (command->name == "set") {
                 for (const Variable& variable : variables()) add(variable.name, word, found);
             } else operands(command->operands, word, found);
@@ -67,6 +69,15 @@ void Completer::commands_and_aliases(std::string_view word, Completions& into) c
     for (const Command* command : commands()) add(command->name, word, into);
     for (const BuiltinAlias& alias : builtin_aliases()) add(alias.name, word, into);
     for (const auto& [name, text] : session_.user_aliases) add(name, word, into);
+}
+
+// GDB completes whole lines: what stands before the word is cut off again.
+void Completer::of_gdb(std::string_view before, std::string_view word, Completions& into) const {
+    before.remove_prefix(std::min(before.find("gdb") + 3, before.size()));
+    before.remove_prefix(std::min(before.find_first_not_of(" \t"), before.size()));
+    const std::string line = std::string(before) + std::string(word);
+    for (const std::string& choice : session_.gdb().complete(line))
+        if (choice.size() > before.size()) add(std::string_view(choice).substr(before.size()), word, into);
 }
 
 void Completer::options(const Command& command, std::string_view word, Completions& into) const {

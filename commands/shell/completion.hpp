@@ -14,11 +14,12 @@ struct Completions {
 // `before`: the line up to the word; `word`: what was typed of it. Never throws: without a dump there are commands only.
 class Completer {
 public:
-    explicit Completer(const Session& session) : session_(session) {}
+    explicit Completer(Session& session) : session_(session) {}
     Completions complete(std::string_view before, std::string_view word);
 
 private:
     void commands_and_aliases(std::string_view word, Completions& into) const;
+    void of_gdb(std::string_view before, std::string_view word, Completions& into) const;
     void options(const Command& command, std::string_view word, Completions& into) const;
     void symbols(std::string_view word, Completions& into) const;
     void types(std::string_view word, Completions& into);
@@ -27,7 +28,7 @@ private:
     void modules(std::string_view word, Completions& into) const;
     void operands(ArgumentKind kind, std::string_view word, Completions& into);
 
-    const Session& session_;
+    Session& session_;
     std::vector<std::string> type_names_; // gathered on first use
 };
 

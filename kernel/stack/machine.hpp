@@ -69,6 +69,9 @@ struct StackMachine {
     // The registers of who called an address that is no code.
     std::optional<Registers> (*back_from_wild_jump)(const FrameView& frame);
     bool frame_pointer_leads; // frame records link one stack with the next: the frame pointer tells the stack of a frame
+    // The frame record lies at the bottom of its frame: the stack pointer is the frame pointer, in the body of a function. Who unwinds by
+    // CFI needs it exact where this unwinder, which follows records, does not.
+    bool record_at_bottom = false;
     uint64_t return_address_mark = 0; // bits of a return address that are no part of it: Thumb's
     uint64_t cfa_above_sp = 0; // bytes from the caller's stack pointer up to the CFA
     // The registers of a CPU that the machine itself stored in memory, for a dump without notes; nothing: it did not.
@@ -83,6 +86,14 @@ struct StackMachine {
 };
 const StackMachine& stack_machine(const Architecture& arch); // one without anything for an architecture that has none
 
+// The next frame outwards.
+struct Caller {
+    Registers registers;
+    bool interrupted = false;  // its pc is the instruction that was interrupted, not a return address
+    bool leaves_stack = false; // it is on another stack than the frame that it was asked for
+    bool cfi_leads = true;     // CFI alone finds it too
+};
+
 // Registers and stacks of tasks, and of the CPUs that they ran on. Looks at the target. Safe from many threads.
 class Unwinder {
 public:
@@ -92,6 +103,11 @@ public:
     std::optional<StackRange> process_stack(const Task& task) const;
     // Where the task's stack begins to be in use: the saved stack pointer, or the CPU's. Nothing when nobody knows.
     std::optional<StackStart> start_of(const Task& task, const StackOptions& options = {}) const;
+
+    // start_of(), with a stack pointer that CFI can begin with.
+    std::optional<StackStart> exact_start_of(const Task& task) const;
+    // One step from any frame of the task's stacks, for an unwinder that is not ours. Nothing: the stack ends here, or nobody knows.
+    std::optional<Caller> caller(const Task& task, const Registers& frame, bool is_return_address) const;
 
 private:
     friend class TaskWorld;

@@ -157,6 +157,7 @@ const StackMachine stack_arm64 = {
     .fit = fit,
     .back_from_wild_jump = back_from_wild_jump,
     .frame_pointer_leads = true,
+    .record_at_bottom = true,
     .frame_pointer_shown = true,
     .interrupted_is_a_frame = true,
 };

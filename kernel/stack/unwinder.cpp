@@ -38,12 +38,10 @@ std::optional<uint64_t> FrameView::word(uint64_t address) const {
 
 namespace {
 
-constexpr size_t most_frames = 1024;
-
 class Unwinding {
 public:
-    Unwinding(const StackWorld& world, const Architecture& arch, const StackStart& start)
-        : world_(world), arch_(arch), machine_(stack_machine(arch)), registers_(start.registers), is_return_address_(start.is_return_address), slot_(start.slot),
+    Unwinding(const StackWorld& world, const Architecture& arch, const StackStart& start, size_t most)
+        : world_(world), arch_(arch), most_(most), machine_(stack_machine(arch)), registers_(start.registers), is_return_address_(start.is_return_address), slot_(start.slot),
           source_(start.source) {
         stack_.start = start.exception;
         interrupted_ = start.exception.has_value();
@@ -53,8 +51,8 @@ public:
         const auto sp = registers_.get(arch_.sp);
         if (!sp) return end(StackEnd::not_recovered, "the stack pointer is not known");
         range_ = stack_at(*sp);
-        while (!ended_ && stack_.frames.size() < most_frames) step();
-        if (!ended_) end(StackEnd::outside, fmt::format("more than {} frames: the stack is damaged", most_frames));
+        while (!ended_ && stack_.frames.size() < most_) step();
+        if (!ended_) end(StackEnd::outside, fmt::format("more than {} frames: the stack is damaged", most_));
         number_frames();
         return std::move(stack_);
     }
@@ -372,6 +370,7 @@ private:
 
     const StackWorld& world_;
     const Architecture& arch_;
+    size_t most_;
     const StackMachine& machine_;
     Stack stack_;
     bool ended_ = false;
@@ -386,14 +385,14 @@ private:
 
 } // namespace
 
-Stack unwind_from(const StackWorld& world, const Architecture& arch, const StackStart& start) {
+Stack unwind_from(const StackWorld& world, const Architecture& arch, const StackStart& start, size_t most) {
     if (start.exception && start.exception->user_mode) {
         Stack stack;
         stack.start = start.exception;
         stack.end = StackEnd::user_mode;
         return stack;
     }
-    return Unwinding(world, arch, start).run();
+    return Unwinding(world, arch, start, most).run();
 }
 
 } // namespace kcrash

@@ -39,7 +39,9 @@ struct StackStart {
     std::optional<Registers> note; // all registers of an earlier moment, in a frame that this stack leads to
 };
 
-Stack unwind_from(const StackWorld& world, const Architecture& arch, const StackStart& start);
+// At most so many frames, the first included.
+constexpr size_t most_frames = 1024;
+Stack unwind_from(const StackWorld& world, const Architecture& arch, const StackStart& start, size_t most = most_frames);
 
 // What `from` knows of registers in a frame that both have, and `stack` does not.
 void complete_registers(Stack& stack, const Stack& from);

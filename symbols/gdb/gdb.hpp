@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// GDB, embedded: C expressions, types, sources, scripts in its own language and in Python. Starts when it is first asked.
+//
+// Without GDB's headers, and C++17: everybody may include it. GDB is there once in a process and belongs to the thread that started it.
+#pragma once
+#include "symbols/gdb/world.hpp"
+#include <functional>
+#include <memory>
+#include <stdexcept>
+
+namespace kcrash {
+
+// GDB refused: its own message, and what it means here.
+struct GdbFailure : std::runtime_error {
+    using runtime_error::runtime_error;
+    bool interrupted = false;   // Ctrl-C
+    bool unreadable = false;    // memory that cannot be read
+};
+
+struct GdbOptions {
+    std::string cache_folder;   // index files; empty: none
+    bool use_index = true;      // the index files of earlier runs, and making them
+    std::function<void(const std::string& vmlinux)> make_index; // asks another process to call Gdb::make_index()
+    std::string data_folder;    // with GDB's Python modules under python/
+};
+
+class Gdb {
+public:
+    using Output = std::function<void(const std::string& text)>; // whole lines; may throw: the command ends then
+
+    // Starts GDB without any symbols (some 50 ms). GdbFailure when another session of this process has it.
+    static Gdb& start(GdbWorld& world, const GdbOptions& options);
+    static Gdb* running(const GdbWorld& world); // null: not started for this one
+    static void leave(const GdbWorld& world);   // the world goes away: nothing of it is asked any more
+
+    // Runs one command of GDB (several lines: a script). Loads the kernel's symbols at the first one. GdbFailure
+    void execute(const std::string& command, const Output& output);
+    bool knows(const std::string& word);        // is there a command of exactly that name?
+    std::vector<std::string> complete(const std::string& line);
+    bool wants_to_leave() const;                // "quit" was executed
+
+    // The history of values, shared with p: how many there are; makes the next one from an expression.
+    unsigned values();
+    void record(const std::string& expression); // GdbFailure
+
+    // Starts GDB for nothing but to write its index of this file into the cache folder. GdbFailure
+    static void make_index(const std::string& vmlinux, const GdbOptions& options);
+
+private:
+    friend Gdb& the_gdb();
+    Gdb() = default;
+};
+
+} // namespace kcrash
