@@ -74,10 +74,19 @@ std::string_view letters_of(TypeKind kind) {
     }
 }
 
+// Bytes from the start of a struct to a member. In DWARF 2 they are an expression: "add N to the struct's address".
+uint64_t location(Dwarf_Die& entry) {
+    if (const auto bytes = number(entry, DW_AT_data_member_location)) return *bytes;
+    Dwarf_Attribute attribute;
+    Dwarf_Op* operations = nullptr;
+    size_t count = 0;
+    if (!dwarf_attr_integrate(&entry, DW_AT_data_member_location, &attribute) || dwarf_getlocation(&attribute, &operations, &count) != 0) return 0;
+    return count == 1 && operations[0].atom == DW_OP_plus_uconst ? operations[0].number : 0;
+}
+
 // Where a member lies, in bits from the start of its struct.
 void place_member(TypeMember& member, Dwarf_Die& entry, const Architecture& arch) {
-    const uint64_t bytes = number(entry, DW_AT_data_member_location).value_or(0);
-    member.bit_offset = bytes * 8;
+    member.bit_offset = location(entry) * 8;
     const auto bits = number(entry, DW_AT_bit_size);
     if (!bits) return;
     member.bit_size = static_cast<uint32_t>(std::min<uint64_t>(*bits, largest_field * 8));

@@ -107,6 +107,31 @@ TEST_CASE_FIXTURE(Fixture, "dwarf types: of variables and functions") {
     CHECK(types().of_variable("walk") == nullptr);
 }
 
+TEST_CASE("dwarf types: members of DWARF 2, whose places are expressions and whose bit-fields count from the top") {
+    DwarfWriter writer;
+    Entry unit{DW_TAG_compile_unit};
+    unit.add({DW_TAG_base_type, {{DW_AT_name, "int"}, {DW_AT_byte_size, 4}, {DW_AT_encoding, DW_ATE_signed}}, "int"});
+    Entry& old = unit.add({DW_TAG_structure_type, {{DW_AT_name, "old"}, {DW_AT_byte_size, 208}}});
+    const auto member = [&](const char* name, std::vector<uint8_t> expression) -> Entry& {
+        return old.add({DW_TAG_member, {{DW_AT_name, name}, {DW_AT_type, Ref{"int"}}, {DW_AT_data_member_location, Expression{std::move(expression)}}}});
+    };
+    member("first", {DW_OP_plus_uconst, 0});
+    member("far", {DW_OP_plus_uconst, 0xc8, 1}); // 200
+    Entry& field = member("field", {DW_OP_plus_uconst, 0xcc, 1});
+    for (const auto& [attribute, value] : {std::pair(DW_AT_byte_size, 4), std::pair(DW_AT_bit_size, 3), std::pair(DW_AT_bit_offset, 24)})
+        field.attributes.emplace_back(attribute, value);
+    writer.unit(unit);
+    const OpenDwarf open(writer);
+    const auto types = open.info->types();
+    const Type* type = types->find(TypeKind::structure, "old");
+    REQUIRE(type);
+    REQUIRE(type->members.size() == 3);
+    CHECK(type->members[0].bit_offset == 0);
+    CHECK(type->members[1].bit_offset == 200 * 8);
+    CHECK(type->members[2].bit_offset == 204 * 8 + 32 - 24 - 3);
+    CHECK(type->members[2].bit_size == 3);
+}
+
 TEST_CASE("dwarf types: a typedef of itself and an array of itself end") {
     DwarfWriter writer;
     Entry unit{DW_TAG_compile_unit};
