@@ -210,6 +210,11 @@ const Type* DwarfTypes::of_entry(Dwarf_Die& entry) const {
     return target_of(entry, 0);
 }
 
+const Type* DwarfTypes::at(Dwarf_Die& entry) const {
+    const std::scoped_lock guard(file_->lock());
+    return convert(entry, 0);
+}
+
 const Type* DwarfTypes::target_of(Dwarf_Die& entry, unsigned depth) const {
     Dwarf_Attribute attribute;
     Dwarf_Die target;

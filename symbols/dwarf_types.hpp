@@ -24,6 +24,8 @@ public:
 
     // The type that an entry's DW_AT_type names; null: void, or damaged.
     const Type* of_entry(Dwarf_Die& entry) const;
+    // The type that an entry is; null: it is none.
+    const Type* at(Dwarf_Die& entry) const;
 
 private:
     std::vector<TypeMember> load_list(uint64_t offset, const TypeMember*) const override;
