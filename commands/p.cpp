@@ -74,17 +74,23 @@ public:
         const ExpressionContext context{&target_, user_.get(), [this](std::string_view dollar) { return from_history(session_, dollar); }};
         std::optional<Object> value;
         std::exception_ptr refused;
+        bool unknown_name = false;
         try {
             value = evaluate_c(text_, context);
         } catch (const UsageError&) { // full C: $functions, assignments, floating point, values that only GDB has
             refused = std::current_exception();
-        } catch (const LookupError&) { refused = std::current_exception(); }
+        } catch (const LookupError&) {
+            refused = std::current_exception();
+            unknown_name = true;
+        }
         if (value) return say(*value, address ? text_ + " = " : "");
-        if (is_name(text_) || !target_.elf()) std::rethrow_exception(refused); // GDB knows no more names than we do
+        // A name alone does not wake GDB, which knows no more of them; but it may know a local variable of the frame that it has selected.
+        if (!target_.elf() || (is_name(text_) && !session_.gdb().awake())) std::rethrow_exception(refused);
         try {
             of_gdb("");
         } catch (const Error& error) {
-            if (std::string_view(error.what()).starts_with("You can't do that without a process")) std::rethrow_exception(refused);
+            const bool calls = std::string_view(error.what()).starts_with("You can't do that without a process");
+            if (calls || unknown_name) std::rethrow_exception(refused); // ours says more
             throw;
         }
     }
