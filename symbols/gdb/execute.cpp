@@ -75,17 +75,35 @@ namespace {
     throw failure;
 }
 
-// Runs it inside of GDB, with the session's task selected. What a nested call leaves behind belongs to the outer one.
+// What belongs to one call into GDB. A script that GDB runs may have the host do something that calls into GDB again: what the inner
+// call has is its own, and the outer one goes on with what it had.
+class OwnState {
+public:
+    explicit OwnState(const Gdb::Output& output)
+        : unreadable_(std::exchange(state().unreadable, {})), wrote_(std::exchange(state().wrote, false)),
+          host_error_(std::exchange(state().host_error, nullptr)), output_(state().output.begin(&output)) {}
+    ~OwnState() {
+        state().output.go_on(std::move(output_));
+        state().unreadable = std::move(unreadable_);
+        state().wrote = wrote_;
+        state().host_error = std::move(host_error_);
+        if (state().host_error) set_quit_flag(); // the outer one still has to end
+    }
+    OwnState(const OwnState&) = delete;
+    OwnState& operator=(const OwnState&) = delete;
+
+private:
+    std::map<uint64_t, std::string> unreadable_;
+    bool wrote_;
+    std::exception_ptr host_error_;
+    OutputFile::Held output_;
+};
+
+// Runs it inside of GDB, with the session's task selected.
 void enter(const std::function<void()>& work, const Gdb::Output& output, bool with_kernel) {
     if (!state().world) throw GdbFailure("GDB has no dump: its session has ended");
     const Entry entry;
-    state().unreadable.clear();
-    state().wrote = false;
-    state().host_error = nullptr;
-    state().output.begin(&output);
-    struct Ends {
-        ~Ends() { state().output.begin(nullptr); }
-    } ends;
+    const OwnState own(output);
     try {
         if (with_kernel) {
             load_kernel();
@@ -181,6 +199,18 @@ std::vector<std::string> Gdb::complete(const std::string& line) {
 }
 
 bool Gdb::wants_to_leave() const { return state().leave; }
+
+void Gdb::take_task() {
+    if (!state().loaded || !state().world || !selected_task()) return;
+    if (selected_task() != state().world->current_task()) state().world->select_task(selected_task());
+}
+
+void Gdb::give_task() {
+    if (!state().loaded || !state().world) return;
+    try {
+        select_task(state().world->current_task());
+    } catch (const gdb_exception&) {} // GDB keeps the one it had
+}
 
 unsigned Gdb::values() {
     static int count = 0;

@@ -39,6 +39,11 @@ public:
     std::vector<std::string> complete(const std::string& line);
     bool wants_to_leave() const;                // "quit" was executed
 
+    // From inside of a command, for a script that asks the host something: the task that GDB has selected becomes the host's current
+    // one; the host's becomes GDB's.
+    void take_task();
+    void give_task();
+
     // The history of values, shared with p: how many there are; makes the next one from an expression.
     unsigned values();
     void record(const std::string& expression); // GdbFailure

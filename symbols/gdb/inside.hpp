@@ -5,6 +5,8 @@
 #include <exception>
 #include <map>
 #include <set>
+#include <tuple>
+#include <utility>
 
 namespace kcrash::gdb_inside {
 
@@ -14,7 +16,10 @@ public:
     void write(const char* text, long size) override;
     void write_async_safe(const char*, long) override {} // GDB's own backtrace of an internal error
     void finish();          // what has no newline yet
-    void begin(const Gdb::Output* output) { output_ = output; }
+    // Another takes what comes from now on, until what stood before goes on.
+    using Held = std::pair<const Gdb::Output*, std::string>;
+    Held begin(const Gdb::Output* output) { return {std::exchange(output_, output), std::exchange(line_, {})}; }
+    void go_on(Held held) { std::tie(output_, line_) = std::move(held); }
 
 private:
     void say(std::string text);
