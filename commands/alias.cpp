@@ -37,7 +37,7 @@ void run(Session& session, const Invocation& invocation) {
     std::string text;
     for (size_t i = 1; i < invocation.operands.size(); ++i) text += (i > 1 ? " " : "") + invocation.operands[i];
     if (name == "alias") throw UsageError("the alias command cannot be an alias");
-    if (find_command(name))
+    if (session.command(name))
         session.report().note(Severity::warning, fmt::format("{} is a command: \"\\{}\" still runs it", name, name));
     const bool is_builtin = alias_text(session, name).has_value() && !session.user_aliases.contains(name);
     if (!text.empty()) {

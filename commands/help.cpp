@@ -102,12 +102,22 @@ std::string all_pages() {
     return text + std::string(input_page) + "\n\n" + std::string(output_page);
 }
 
+std::string overview_with(const Session& session) {
+    const auto extra = session.user_commands.all();
+    if (extra.empty()) return help_overview();
+    std::string text = help_overview() + "\n\nOf extensions:\n";
+    for (const UserCommand* command : extra) text += fmt::format("  {:<14}{}\n", command->name, command->summary);
+    text.pop_back();
+    return text;
+}
+
 void run(Session& session, const Invocation& invocation) {
     for (const auto& [letter, argument] : invocation.options) show_state(session, letter);
     if (!invocation.options.empty()) return;
-    if (invocation.operands.empty()) return session.report().text(help_overview());
+    if (invocation.operands.empty()) return session.report().text(overview_with(session));
     for (const std::string& topic : invocation.operands) {
         std::string page = help_topic(topic);
+        if (const Command* extra = session.user_commands.find(topic)) page = help_page(*extra);
         if (page.empty())
             if (const auto alias = alias_text(session, topic)) {
                 const auto words = split_words(*alias);

@@ -79,23 +79,28 @@ void Session::forget_tasks() {
     if (address) current_ = tasks().by_address(address);
 }
 
+const Command* Session::command(std::string_view name) const {
+    const Command* own = find_command(name);
+    return own ? own : user_commands.find(name);
+}
+
 bool Session::run(std::string_view line) {
     line = trim(line);
     if (line.empty() || line.starts_with('#') || line.starts_with("//")) return true;
     std::string expanded = expand_alias(*this, line);
     std::string_view text = trim(expanded);
-    const Command* command = find_command(first_word(text));
-    if (!command) {
+    const Command* found = command(first_word(text));
+    if (!found) {
         std::string verb_added = with_verb(text);
-        if (!verb_added.empty()) command = find_command(first_word(expanded = std::move(verb_added)));
+        if (!verb_added.empty()) found = find_command(first_word(expanded = std::move(verb_added)));
         text = trim(expanded);
     }
-    if (!command && is_gdb_command(first_word(text))) {
-        command = find_command("gdb");
+    if (!found && is_gdb_command(first_word(text))) {
+        found = find_command("gdb");
         expanded = fmt::format("gdb {}", text);
         text = expanded;
     }
-    if (command) return run_command(*command, text);
+    if (found) return run_command(*found, text);
     report_->begin_command(text, "");
     report_->note(Severity::error, unknown_command(first_word(text)));
     report_->end_command(false);
@@ -170,10 +175,11 @@ bool Session::is_gdb_command(std::string_view word) {
 
 std::string Session::unknown_command(std::string_view word) const {
     std::vector<std::string_view> choices;
-    for (const Command* command : commands()) choices.push_back(command->name);
+    for (const Command* own : commands()) choices.push_back(own->name);
+    for (const UserCommand* extra : user_commands.all()) choices.push_back(extra->name);
     for (const BuiltinAlias& alias : builtin_aliases()) choices.push_back(alias.name);
     for (const auto& [name, text] : user_aliases) choices.push_back(name);
-    std::erase_if(choices, [&](std::string_view name) { return !find_command(name) && !alias_text(*this, name); }); // deleted aliases
+    std::erase_if(choices, [&](std::string_view name) { return !command(name) && !alias_text(*this, name); }); // deleted aliases
     constexpr std::string_view outside[] = {"ls", "cat", "grep", "pwd", "vi", "more", "less", "echo", "clear", "date"};
     if (std::find(std::begin(outside), std::end(outside), word) != std::end(outside))
         return fmt::format("unknown command \"{0}\"; \"!{0}\" runs it in the shell", word);

@@ -2,6 +2,7 @@
 // What a user has besides a target: the current task, settings, aliases, history of values, where output goes.
 #pragma once
 #include "commands/command.hpp"
+#include "commands/user_commands.hpp"
 #include "kernel/target.hpp"
 #include "kernel/task.hpp"
 #include <functional>
@@ -60,6 +61,7 @@ public:
     Settings settings;
     std::map<std::string, std::string, std::less<>> user_aliases; // name -> text
     std::vector<HistoryValue> values;                             // $1 is values[0]
+    UserCommands user_commands;                                   // those of the extensions
     bool minimal = false;
     bool leave = false; // exit was asked for
     unsigned failed_commands = 0;
@@ -73,6 +75,7 @@ public:
     std::optional<uint64_t> try_address(std::string_view word) const;
     std::vector<unsigned> cpus(std::string_view list) const; // "1,3,5-7", "a", "all", "" = current's cpu
 
+    const Command* command(std::string_view name) const; // kcrash's own, or an extension's; null: none
     // Runs one line: aliases, command, type or symbol without its verb. Returns false if it failed (already reported).
     // A leading backslash keeps aliases away. Knows no pipes and redirections: those are the shell's.
     bool run(std::string_view line);

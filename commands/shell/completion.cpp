@@ -31,7 +31,7 @@ const Command* command_of(const Session& session, std::string_view line) {
     line.remove_prefix(std::min(line.find_first_not_of(" \t\\"), line.size()));
     std::string first(line.substr(0, line.find_first_of(" \t")));
     if (const auto alias = alias_text(session, first)) first = alias->substr(0, alias->find(' '));
-    return find_command(first);
+    return session.command(first);
 }
 
 } // namespace
@@ -67,6 +67,7 @@ Completions Completer::complete(std::string_view before, std::string_view word) 
 
 void Completer::commands_and_aliases(std::string_view word, Completions& into) const {
     for (const Command* command : commands()) add(command->name, word, into);
+    for (const UserCommand* command : session_.user_commands.all()) add(command->name, word, into);
     for (const BuiltinAlias& alias : builtin_aliases()) add(alias.name, word, into);
     for (const auto& [name, text] : session_.user_aliases) add(name, word, into);
 }
