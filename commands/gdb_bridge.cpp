@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "commands/gdb_bridge.hpp"
+#include "commands/python/python.hpp"
 #include "commands/report/report.hpp"
 #include "commands/session.hpp"
 #include "core/error.hpp"
+#include "core/interrupt.hpp"
 #include "symbols/debug_files.hpp"
 #include "symbols/gdb/data.hpp"
 #include "symbols/types.hpp"
@@ -19,7 +21,10 @@ namespace kcrash {
 namespace {
 
 [[noreturn]] void rethrow(const GdbFailure& failure) {
-    if (failure.interrupted) throw Interrupted();
+    if (failure.interrupted) {
+        interrupt_requested = 1; // GDB's handler took the signal
+        throw Interrupted();
+    }
     throw Error(failure.what());
 }
 
@@ -64,6 +69,7 @@ std::string expression_of(const Object& object) {
 GdbBridge::GdbBridge(Session& session) : session_(session) {}
 
 GdbBridge::~GdbBridge() {
+    leave_python(session_);
     if (kernel_) Gdb::leave(*kernel_);
 }
 
@@ -75,6 +81,7 @@ Gdb& GdbBridge::gdb() {
     try {
         gdb_ = &Gdb::start(*kernel_, options_of(session_.target().options().use_cache));
     } catch (const GdbFailure& failure) { rethrow(failure); }
+    install_python(session_);
     return *gdb_;
 }
 
@@ -129,6 +136,14 @@ std::vector<std::string> GdbBridge::complete(const std::string& line) {
     try {
         return woken.complete(line);
     } catch (const GdbFailure&) { return {}; }
+}
+
+void GdbBridge::take_task() {
+    if (gdb_) gdb_->take_task();
+}
+
+void GdbBridge::give_task() {
+    if (gdb_) gdb_->give_task();
 }
 
 int make_gdb_index(const std::string& vmlinux) {

@@ -25,6 +25,12 @@ public:
     bool knows(std::string_view word);                 // is it a command of GDB's? Wakes GDB, but does not load symbols
     std::vector<std::string> complete(const std::string& line);
 
+    // For Python: starts GDB, no more. Between a script's calls: the task that it selected in GDB becomes the session's current one,
+    // and the other way.
+    void wake() { gdb(); }
+    void take_task();
+    void give_task();
+
 private:
     Gdb& gdb();
     void give_values(); // the session's values that GDB's history does not have yet

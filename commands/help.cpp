@@ -52,8 +52,8 @@ DESCRIPTION
 
   "set radix 16" prints numbers in hex; many commands have -x and -d for one time.
 
-  "set output json", or --json at the start, prints one JSON document for each command, on a line
-  of its own:
+  "set output json", --json at the start, or --json at the end of one line prints one JSON
+  document for each command, on a line of its own:
 
     {"command":"ps 1","items":[{"kind":"task","pid":1, ...}],"errors":[],"unreadable":0,"ok":true}
 

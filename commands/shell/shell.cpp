@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <optional>
 #include <unistd.h>
 #include <utility>
 
@@ -36,6 +37,14 @@ std::string with_pager(const std::string& pipe, const std::string& pager) {
         out += '|';
         rest.remove_prefix(part.size() + 1);
     }
+}
+
+// "ps --json": that line as JSON, whatever "set output" says.
+bool take_json(std::string& command) {
+    constexpr std::string_view word = " --json";
+    if (!command.ends_with(word)) return false;
+    command.resize(command.size() - word.size());
+    return true;
 }
 
 // A file that is read as commands. Refuses programs and shell scripts, whose lines are none of ours.
@@ -96,6 +105,19 @@ private:
     std::string buffer_;
 };
 
+// A setting that holds for one line: comes back as it was.
+class Setting {
+public:
+    Setting(std::string& setting, std::string value) : setting_(setting), before_(std::exchange(setting, std::move(value))) {}
+    ~Setting() { setting_ = before_; }
+    Setting(const Setting&) = delete;
+    Setting& operator=(const Setting&) = delete;
+
+private:
+    std::string& setting_;
+    std::string before_;
+};
+
 } // namespace
 
 Shell::Shell(Session& session) : session_(session) {
@@ -129,7 +151,9 @@ bool Shell::execute(std::string_view line) {
     if (!current_) interrupt_requested = 0;
     try {
         const std::string expanded = expand_alias(session_, line);
-        const CommandLine parts = split_redirection(expanded);
+        CommandLine parts = split_redirection(expanded);
+        std::optional<Setting> output;
+        if (take_json(parts.command)) output.emplace(session_.settings.output, "json");
         switch (parts.redirection) {
         case Redirection::none: return current_ ? run_to(parts.command, *current_, true) : run_paged(parts.command);
         case Redirection::pipe: return run_piped(parts);
@@ -221,6 +245,7 @@ bool Shell::run_lines(int descriptor, bool echo) {
 }
 
 bool Shell::run_file(const std::string& path, bool echo) {
+    if (path.ends_with(".py")) return execute(fmt::format("\\extend \"{}\"", path));
     if (in_file_) throw UsageError("a file of commands cannot run another one");
     const InputFile file(path);
     in_file_ = true;
