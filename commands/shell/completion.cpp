@@ -72,10 +72,14 @@ void Completer::commands_and_aliases(std::string_view word, Completions& into) c
     for (const auto& [name, text] : session_.user_aliases) add(name, word, into);
 }
 
-// GDB completes whole lines: what stands before the word is cut off again.
-void Completer::of_gdb(std::string_view before, std::string_view word, Completions& into) const {
+// GDB's own words are completed by GDB, as whole lines: what stands before the word is cut off again. Names in expressions are not: GDB
+// would read the units of all that begin so, which takes seconds.
+void Completer::of_gdb(std::string_view before, std::string_view word, Completions& into) {
     before.remove_prefix(std::min(before.find("gdb") + 3, before.size()));
     before.remove_prefix(std::min(before.find_first_not_of(" \t"), before.size()));
+    constexpr std::string_view with_words[] = {"info ", "set ", "show ", "help ", "maint ", "set print ", "show print "};
+    if (!before.empty() && std::find(std::begin(with_words), std::end(with_words), before) == std::end(with_words))
+        return symbols(word, into), types(word, into);
     const std::string line = std::string(before) + std::string(word);
     for (const std::string& choice : session_.gdb().complete(line))
         if (choice.size() > before.size()) add(std::string_view(choice).substr(before.size()), word, into);

@@ -19,7 +19,7 @@ public:
 
 private:
     void commands_and_aliases(std::string_view word, Completions& into) const;
-    void of_gdb(std::string_view before, std::string_view word, Completions& into) const;
+    void of_gdb(std::string_view before, std::string_view word, Completions& into);
     void options(const Command& command, std::string_view word, Completions& into) const;
     void symbols(std::string_view word, Completions& into) const;
     void types(std::string_view word, Completions& into);

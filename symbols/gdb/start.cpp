@@ -71,7 +71,7 @@ private:
     sigset_t mask_{};
 };
 
-// What GDB's start changes in readline, which the prompt uses.
+// What GDB changes in readline, which the prompt uses: when it starts, and when it completes a line.
 class ReadlineKept {
 public:
     ~ReadlineKept() {
@@ -86,6 +86,10 @@ public:
         rl_catch_sigwinch = catch_sigwinch_;
         rl_instream = in_;
         rl_outstream = out_;
+        rl_filename_completion_desired = file_;
+        rl_attempted_completion_over = over_;
+        rl_completion_append_character = append_;
+        rl_completion_suppress_append = suppress_;
     }
 
 private:
@@ -100,6 +104,10 @@ private:
     decltype(rl_catch_sigwinch) catch_sigwinch_ = rl_catch_sigwinch;
     decltype(rl_instream) in_ = rl_instream;
     decltype(rl_outstream) out_ = rl_outstream;
+    decltype(rl_filename_completion_desired) file_ = rl_filename_completion_desired;
+    decltype(rl_attempted_completion_over) over_ = rl_attempted_completion_over;
+    decltype(rl_completion_append_character) append_ = rl_completion_append_character;
+    decltype(rl_completion_suppress_append) suppress_ = rl_completion_suppress_append;
 };
 
 // Without it a script's sys.exit() would end the process: Python asks for it while it starts.
@@ -180,6 +188,7 @@ void start_gdb(const GdbOptions& options) {
 // ---- one call into GDB
 
 struct Entry::Saved {
+    ReadlineKept readline;
     struct sigaction interrupt;
     int rows = 0, columns = 0;
 };

@@ -100,7 +100,7 @@ class Suite:
     def completion(self):
         terminal = self.start("-s")
         for typed, wanted in (("rep\t", "repeat "), ("set scr\t", "set scroll "), ("set -\t\t", "-v"), ("list_hea\t", "list_head"),
-                              ("task_struct.exit_sta\t", "task_struct.exit_state"), ("help forea\t", "help foreach "), ("set > /et\t", "/etc/")):
+                              ("task_struct.exit_sta\t", "task_struct.exit_state"), ("help forea\t", "help foreach "), ("gdb info sco\t", "gdb info scope "), ("gdb print init_tas\t", "gdb print init_task"), ("set > /et\t", "/etc/")):
             terminal.type(typed)
             try:
                 terminal.read_until(wanted, 10)
