@@ -134,11 +134,12 @@ class Case:
         missing = "There is no member named next."
         if missing not in text:
             return False
-        with tempfile.TemporaryDirectory() as folder:
-            vmlinux = tool.plain_vmlinux(self.sample.vmlinux, folder)
-            line = "print sizeof(((struct timerqueue_head *)0)->next)"
-            stock = subprocess.run(["gdb", "-nx", "-batch", "-ex", line, str(vmlinux)], capture_output=True, text=True)
-        self.count.check(missing in stock.stderr, f"{self.name}: GDB alone misses it too", stock.stderr)
+        if self.sample.vmlinux.suffix == ".xz":  # a large one takes stock GDB a gigabyte
+            with tempfile.TemporaryDirectory() as folder:
+                vmlinux = tool.plain_vmlinux(self.sample.vmlinux, folder)
+                line = "print sizeof(((struct timerqueue_head *)0)->next)"
+                stock = subprocess.run(["gdb", "-nx", "-batch", "-ex", line, str(vmlinux)], capture_output=True, text=True)
+            self.count.check(missing in stock.stderr, f"{self.name}: GDB alone misses it too", stock.stderr)
         self.count.skip(f"{self.name}: lx-timerlist: the script is broken in this series: {missing}")
         self.devices(self.outputs["devices"])
         return True

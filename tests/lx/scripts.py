@@ -18,7 +18,7 @@ TOOLS = ("make", "gcc", "bc", "bison", "flex", "xz", "dpkg-deb")
 WANTED = ["*/Kconfig*", "*/Kbuild*", "*/Makefile*", "scripts/*", "include/*", "arch/x86/*", "kernel/bounds.c", "kernel/time/timeconst.bc",
           "tools/include/*", "tools/scripts/*", "tools/arch/x86/*", "usr/include/*"]
 # They need keys and libraries to build, and change nothing of constants.py.
-UNWANTED = ["MODULE_SIG", "SECURITY_LOCKDOWN_LSM", "SYSTEM_TRUSTED_KEYRING", "GCC_PLUGINS", "DEBUG_INFO_BTF"]
+UNWANTED = ["MODULE_SIG", "SECURITY_SELINUX", "SECURITY_LOCKDOWN_LSM", "SYSTEM_TRUSTED_KEYRING", "GCC_PLUGINS", "DEBUG_INFO_BTF"]
 
 
 class Unavailable(Exception):

@@ -171,7 +171,7 @@ class Suite:
         terminal.command(f"extend {EXTENSION}", 120)
         for line, sign, message in (("wrong loop", "", "interrupted"), ("wrong native", "", "interrupted"), ("python while True: pass", "", "KeyboardInterrupt"),
                                     ("python kcrash.command('repeat -1 eval 1')", "", "KeyboardInterrupt"),
-                                    ("python kcrash.command('gdb python while True: pass')", "", "KeyboardInterrupt")):
+                                    ("python kcrash.command('gdb python while True: pass')", "", "Error while executing Python code")):
             terminal.type(line + "\n")
             terminal.read_until("\n")
             time.sleep(2)
