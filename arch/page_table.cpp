@@ -9,7 +9,7 @@ namespace {
 class TableTranslator final : public Translator {
 public:
     TableTranslator(const PhysicalMemory& memory, const PageTableLayout& layout, PhysicalAddress root)
-        : memory_(memory), layout_(layout), root_(root) {}
+        : memory_(memory), layout_(layout), root_(root), machine_frames_(memory.dump().info().machine_frames) {}
 
     Fault try_translate(VirtualAddress at, Translation& result) const override { return go(at, result, nullptr); }
 
@@ -43,13 +43,16 @@ private:
                 if (huge) return Fault::bad_table;
                 if (decoded.last_shift) huge = PageTableLevel{"HUGE", decoded.last_shift, level.shift - decoded.last_shift};
                 table = decoded.address;
+                if (machine_frames_ && !from_machine(table)) return Fault::not_in_dump;
                 first_index = decoded.first_index;
                 end_index = decoded.end_index;
                 continue;
             case DecodedEntry::Kind::page: {
                 const uint64_t page_size = uint64_t{1} << (decoded.page_bits ? decoded.page_bits : level.shift);
                 result = {decoded.address + (at.value & (page_size - 1)), page_size, entry};
-                return Fault::none;
+                if (!machine_frames_) return Fault::none;
+                result.page_size = frame_bytes; // neighbours in the machine need not be neighbours in the domain
+                return from_machine(result.physical) ? Fault::none : Fault::not_in_dump;
             }
             case DecodedEntry::Kind::absent: return Fault::no_mapping;
             case DecodedEntry::Kind::swap:
@@ -62,9 +65,18 @@ private:
         return Fault::bad_table;
     }
 
+    // An entry of a paravirtual domain's tables names a frame of the machine; all else is by the domain's own frames.
+    bool from_machine(PhysicalAddress& address) const {
+        const auto frame = memory_.dump().frame_of_machine(PageFrame(address.value / frame_bytes));
+        if (frame) address = PhysicalAddress(frame->value * frame_bytes + address.value % frame_bytes);
+        return frame.has_value();
+    }
+    static constexpr uint64_t frame_bytes = 4096; // Xen's, on every machine
+
     const PhysicalMemory& memory_;
     PageTableLayout layout_;
     PhysicalAddress root_;
+    bool machine_frames_;
 };
 
 } // namespace

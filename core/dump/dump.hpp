@@ -43,6 +43,7 @@ struct DumpInfo {
     bool excluded_vmemmap = false;
     bool live = false;                 // the running kernel: what is read twice may differ
     bool split = false;                // several files make one dump
+    bool machine_frames = false;       // page tables hold frames of another count: ask frame_of_machine()
     std::string release;               // utsname.release of the header, if it has one
     std::string machine;               // utsname.machine of the header, if it has one
     uint64_t max_frame = 0;            // page frames are below this; 0: unknown
@@ -77,6 +78,9 @@ public:
     virtual Fault try_read_part(PageFrame, uint64_t /*offset*/, std::span<std::byte> /*into*/) const { return Fault::not_in_dump; }
     // Where the page's data lies (file offset, for struct -f and rd -f); nothing when it has no place of its own.
     virtual std::optional<FileOffset> file_offset(PageFrame) const { return std::nullopt; }
+    // The frame that a page table means by this number. It is the same, but in a paravirtual domain of Xen, whose tables hold the
+    // frames of the machine under it. Nothing: the dump knows of no such frame.
+    virtual std::optional<PageFrame> frame_of_machine(PageFrame machine) const { return machine; }
     // The machine's memory in ascending order, holes left out.
     virtual std::vector<PhysicalRange> memory() const = 0;
 

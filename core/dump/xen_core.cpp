@@ -13,11 +13,13 @@
 // vCPUs, of the list of frames (as wide as a long of the host: 4 or 8 bytes), of the pages.
 //
 // What is odd: pages come in any order, and a ballooned one has a frame number that is all ones. The frames of this reader are
-// the guest's, which is what the guest's kernel calls physical. But the page tables of a paravirtual guest hold machine frames,
-// and the list of the old paravirtual form has nothing else: the first page table leads nowhere there, and the warning says so.
-// Specified by Xen's docs/misc/dump-core-format.txt.
+// the guest's, which is what the guest's kernel calls physical. But the page tables of a paravirtual guest hold machine frames:
+// .xen_p2m says which of the guest's each of them is, and the walker of page tables asks. cr3 of such a guest is a machine frame
+// too. The list of the old paravirtual form has machine frames and nothing else: the first page table leads nowhere there, and the
+// warning says so. Specified by Xen's docs/misc/dump-core-format.txt and xen/include/public/arch-x86/xen-x86_64.h (cr3).
 //
-//     lists of frames ---> extents (frames, source = index of the page) ---> binary search per page
+//     lists of frames -+-> extents (frames, source = index of the page) ------------> binary search per page
+//                      +-> extents (machine frames, source = frame) ----------------> binary search per entry of a page table
 #include "core/cursor.hpp"
 #include "core/dump/dump.hpp"
 #include "core/dump/extents.hpp"
@@ -184,6 +186,7 @@ public:
     explicit XenDump(std::shared_ptr<const ByteSource> file);
     Fault try_read_page(PageFrame frame, std::span<std::byte> into) const override;
     std::optional<FileOffset> file_offset(PageFrame frame) const override;
+    std::optional<PageFrame> frame_of_machine(PageFrame machine) const override;
     std::vector<PhysicalRange> memory() const override;
 
 private:
@@ -191,10 +194,12 @@ private:
     void fill_info();
     void read_frames();
     void read_vcpus();
+    bool take_root(std::span<std::byte> context) const;
 
     std::shared_ptr<const ByteSource> file_;
     Layout layout_;
     std::vector<Extent> extents_; // frames; source is the index of the page
+    std::vector<Extent> machine_; // frames of the machine; source is the domain's frame. Empty: they are the same, or not told
 };
 
 XenDump::XenDump(std::shared_ptr<const ByteSource> file) : file_(std::move(file)) {
@@ -231,10 +236,7 @@ void XenDump::fill_info() {
     if (layout_.machine_frames)
         info_.warnings.push_back(
             fmt::format("{}: an old dump of a paravirtual domain: it knows machine frames only", file_->path()));
-    else if (layout_.paravirtual)
-        info_.warnings.push_back(
-            fmt::format("{}: a dump of a paravirtual domain: its page tables hold machine frames, which kcrash does not follow",
-                        file_->path()));
+    info_.machine_frames = layout_.paravirtual && !layout_.machine_frames;
     uint64_t needed;
     if (__builtin_mul_overflow(layout_.pages, layout_.page_size, &needed) ||
         __builtin_add_overflow(needed, layout_.pages_at.value, &needed))
@@ -244,10 +246,32 @@ void XenDump::fill_info() {
     info_.warnings.push_back(fmt::format("{}: truncated: needs {} bytes, has {}", file_->path(), needed, file_->size()));
 }
 
-// Reads the list of frames once. Neighbours in the list that are neighbours in memory become one extent.
+// Frames in a row become one extent. A later one for the same frame has no effect.
+class Runs {
+public:
+    void add(uint64_t frame, uint64_t source, uint64_t rank) {
+        if (run_.end == frame && run_.source + (run_.end - run_.begin) == source && run_.end != run_.begin) {
+            ++run_.end;
+            return;
+        }
+        if (run_.end != run_.begin) extents_.push_back(run_);
+        run_ = {frame, frame + 1, source, rank};
+    }
+    std::vector<Extent> take() && {
+        if (run_.end != run_.begin) extents_.push_back(run_);
+        resolve_overlaps(extents_, [](const Extent&, const Extent&) { return true; });
+        return std::move(extents_);
+    }
+
+private:
+    Extent run_;
+    std::vector<Extent> extents_;
+};
+
+// Reads the list of frames once.
 void XenDump::read_frames() {
     constexpr uint64_t at_once = 1 << 16;
-    Extent run;
+    Runs frames, machine;
     for (uint64_t i = 0; i < layout_.pages; i += at_once) {
         check_interrupt();
         const uint64_t n = std::min(at_once, layout_.pages - i);
@@ -255,16 +279,34 @@ void XenDump::read_frames() {
         for (uint64_t j = 0; j < n; ++j) {
             const uint64_t frame = load_unsigned(std::span(bytes).subspan(j * layout_.entry, layout_.word), info_.order);
             if (frame >= max_frame_number || (layout_.word == 4 && frame == UINT32_MAX)) continue; // none: ballooned
-            if (run.end == frame && run.source + (run.end - run.begin) == i + j && run.end != run.begin) {
-                ++run.end;
-                continue;
-            }
-            if (run.end != run.begin) extents_.push_back(run);
-            run = {frame, frame + 1, i + j, i + j};
+            frames.add(frame, i + j, i + j);
+            if (!info_.machine_frames) continue;
+            const uint64_t under = load<uint64_t>(bytes.data() + j * layout_.entry + 8, info_.order);
+            if (under < max_frame_number) machine.add(under, frame, i + j);
         }
     }
-    if (run.end != run.begin) extents_.push_back(run);
-    resolve_overlaps(extents_, [](const Extent&, const Extent&) { return true; });
+    extents_ = std::move(frames).take();
+    machine_ = std::move(machine).take();
+}
+
+std::optional<PageFrame> XenDump::frame_of_machine(PageFrame machine) const {
+    if (!info_.machine_frames) return machine;
+    const Extent* extent = find_extent(machine_, machine.value);
+    if (!extent || extent->begin > machine.value) return std::nullopt;
+    return PageFrame(extent->source + (machine.value - extent->begin));
+}
+
+// Puts the domain's own frame into cr3. False: it is of no use. A reader of control registers clears the lowest bit of the frame,
+// which marks the user's half of a pair of tables where there are pairs: such a table is the kernel's half only at an even frame.
+bool XenDump::take_root(std::span<std::byte> context) const {
+    if (!layout_.paravirtual) return true;
+    if (layout_.machine_frames) return false;
+    std::byte* const cr3 = context.data() + xen_vcpu_cr3;
+    const auto frame = frame_of_machine(PageFrame(load<uint64_t>(cr3, ByteOrder::little) / layout_.page_size));
+    if (!frame || frame->value % 2) return false;
+    const uint64_t root = frame->value * layout_.page_size;
+    for (unsigned i = 0; i < 8; ++i) cr3[i] = static_cast<std::byte>(root >> 8 * i);
+    return true;
 }
 
 // Registers of vCPUs, of x86_64 alone. Their number is bounded by the bytes that are there.
@@ -279,7 +321,8 @@ void XenDump::read_vcpus() {
     constexpr uint64_t max_vcpus = 8192;
     for (uint64_t i = 0; i < std::min(layout_.vcpus, max_vcpus); ++i) {
         if (file_->try_read(layout_.vcpus_at + i * xen_vcpu_bytes, context) != Fault::none) return;
-        for (Note& note : xen_vcpu_notes(context, static_cast<uint32_t>(i), layout_.paravirtual))
+        const bool root = take_root(context);
+        for (Note& note : xen_vcpu_notes(context, static_cast<uint32_t>(i), root))
             notes_.push_back(std::move(note));
     }
 }

@@ -4,14 +4,14 @@
 //     520  r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi, error code, then at 648 rip, cs, rflags, rsp, ss, es, ds,
 //     fs, gs 4984 control registers 0 to 7        5144 bases of fs, gs (kernel), gs (user)
 //
-// cr3 of a paravirtual domain is a machine frame in a form of Xen's own: it is of no use to a reader of guest frames.
+// cr3 of a paravirtual domain is of a frame of the machine: who gives the context has put the domain's own in its place.
 #include "core/dump/xen_vcpu.hpp"
 #include "core/cursor.hpp"
 #include "core/dump/x86_notes.hpp"
 
 namespace kcrash {
 
-std::vector<Note> xen_vcpu_notes(std::span<const std::byte> context, uint32_t cpu, bool paravirtual) {
+std::vector<Note> xen_vcpu_notes(std::span<const std::byte> context, uint32_t cpu, bool control) {
     using R = X86Registers;
     R registers;
     Cursor cursor(context, ByteOrder::little, "vcpu_guest_context");
@@ -27,14 +27,14 @@ std::vector<Note> xen_vcpu_notes(std::span<const std::byte> context, uint32_t cp
     for (const int i : {R::ss, R::es, R::ds, R::fs, R::gs}) registers.segments[i] = cursor.u64() & selector;
     cursor.seek(4984);
     registers.cr0 = cursor.u64();
-    cursor.skip(16);
+    cursor.seek(xen_vcpu_cr3);
     registers.cr3 = cursor.u64();
     registers.cr4 = cursor.u64();
     cursor.seek(5144);
     registers.fs_base = cursor.u64();
     registers.gs_base = cursor.u64();
     std::vector<Note> notes{x86_prstatus(registers, cpu)};
-    if (!paravirtual) notes.push_back(x86_control(registers));
+    if (control) notes.push_back(x86_control(registers));
     return notes;
 }
 

@@ -30,6 +30,7 @@ void use_dump(const Dump& dump) {
         (void)dump.try_read_page(PageFrame(frame), page);
         (void)dump.try_read_part(PageFrame(frame), 16, std::span(page).first(32));
         (void)dump.file_offset(PageFrame(frame));
+        (void)dump.frame_of_machine(PageFrame(frame));
     };
     for (uint64_t frame = 0; frame < 64; ++frame) use(frame);
     for (unsigned shift = 6; shift < 64; ++shift) use((uint64_t{1} << shift) + 1);

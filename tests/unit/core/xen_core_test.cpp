@@ -32,11 +32,17 @@ TEST_CASE("Xen core: libkdumpfile reads the same pages of the ELF form") {
     CHECK(differs_from_libkdumpfile(*hvm.dump, {hvm.file.path()}, 0x120) == "");
 }
 
-TEST_CASE("Xen core: a paravirtual domain is read by the guest's frames, and its page tables are warned of") {
-    const OpenFixture fixture(write_xen(domain(), {.paravirtual = true, .shuffled = true}));
-    for (const auto& [frame, page] : domain().pages) CHECK(fixture.page(frame) == page.bytes);
-    CHECK(warning_of(fixture, 0) ==
-          "FILE: a dump of a paravirtual domain: its page tables hold machine frames, which kcrash does not follow");
+TEST_CASE("Xen core: a paravirtual domain is read by its own frames, and knows them by the machine's") {
+    const OpenFixture fixture(write_xen(domain(), {.paravirtual = true, .shuffled = true, .ballooned = 2}));
+    CHECK(fixture.info().warnings.empty());
+    CHECK(fixture.info().machine_frames);
+    for (const auto& [frame, page] : domain().pages) {
+        CHECK(fixture.page(frame) == page.bytes);
+        CHECK(fixture.dump->frame_of_machine(PageFrame(frame + 0x5000)) == PageFrame(frame));
+    }
+    for (const uint64_t other : {uint64_t{0}, uint64_t{0x4fff}, uint64_t{0x50a0}, uint64_t{0x5111}, UINT64_MAX})
+        CHECK_FALSE(fixture.dump->frame_of_machine(PageFrame(other)));
+    CHECK(OpenFixture(write_xen(domain())).dump->frame_of_machine(PageFrame(7)) == PageFrame(7));
 }
 
 TEST_CASE("Xen core: the old form is read, of hosts of each word size") {
@@ -56,7 +62,7 @@ TEST_CASE("Xen core: the old form is read, of hosts of each word size") {
         }
 }
 
-TEST_CASE("Xen core: registers become notes; a paravirtual domain's control registers are of no use") {
+TEST_CASE("Xen core: registers become notes; cr3 of a paravirtual domain is a frame of its own then") {
     const OpenFixture fixture(write_xen(domain(), {.vcpus = 2}));
     const auto& notes = fixture.dump->notes();
     REQUIRE(notes.size() == 5); // Xen's own in front
@@ -68,7 +74,14 @@ TEST_CASE("Xen core: registers become notes; a paravirtual domain's control regi
     CHECK(word(notes[3], 112 + 19 * 8) == 0xffffc90000000001);        // rsp
     CHECK(word(notes[3], 112 + 22 * 8) == 0xffff888000000001);        // base of gs
     CHECK(word(notes[2], 8 + 18 * 8 + 10 * 24 + 3 * 8) == 0x2a10000); // cr3
+    // 0x2a10 is a frame of the machine that the domain does not have; 0x5008 is the domain's eighth, 0x5009 its ninth.
     CHECK(OpenFixture(write_xen(domain(), {.paravirtual = true, .vcpus = 2})).dump->notes().size() == 3);
+    std::vector<CpuWords> states(2);
+    states[0].cr3 = 0x5008000;
+    states[1].cr3 = 0x5009000;
+    const OpenFixture paravirtual(write_xen(domain(), {.paravirtual = true, .states = states}));
+    REQUIRE(paravirtual.dump->notes().size() == 4);
+    CHECK(word(paravirtual.dump->notes()[2], 8 + 18 * 8 + 10 * 24 + 3 * 8) == 0x8000);
 }
 
 TEST_CASE("Xen core: cut and damaged dumps open with a warning or are refused with what is wrong") {
