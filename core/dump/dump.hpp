@@ -22,6 +22,7 @@ struct Note {
     std::string name; // "CORE", "VMCOREINFO", "QEMU", "LINUX"
     uint32_t type = 0;
     std::vector<std::byte> description;
+    uint64_t offset = 0; // of its first byte in the area or the file that it was read from
 };
 
 constexpr uint32_t note_prstatus = 1; // NT_PRSTATUS of elf.h, in notes named "CORE"

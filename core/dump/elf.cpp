@@ -26,6 +26,7 @@
 #include <cstring>
 #include <elf.h>
 #include <fmt/format.h>
+#include <unordered_set>
 
 namespace kcrash {
 namespace {
@@ -138,7 +139,8 @@ private:
     std::shared_ptr<const ByteSource> file_;
     std::vector<Extent> extents_; // bytes of physical memory, ascending, free of overlaps
     uint64_t needed_ = 0;         // the file size that the segments need
-    uint64_t note_bytes_ = 0, note_segments_ = 0;
+    uint64_t note_bytes_ = 0, note_segments_ = 0, double_notes_ = 0;
+    std::unordered_set<uint64_t> notes_at_; // file offsets
     uint64_t loads_ = 0, zero_loads_ = 0, broken_loads_ = 0;
 };
 
@@ -170,12 +172,16 @@ void ElfDump::add_segment(const Segment& segment) {
     else if (segment.type == PT_LOAD && segment.memory_size != 0 && segment.physical != UINT64_MAX) add_memory(segment);
 }
 
-// All note segments together are bounded: a hostile file may have a million that name the same bytes.
+// All note segments together are bounded: a hostile file may have a million that name the same bytes. Where segments overlap, a note
+// that both have is one note: each NT_PRSTATUS counts as a CPU.
 void ElfDump::add_notes(const Segment& segment) {
     if (note_bytes_ >= max_note_bytes || notes_.size() >= max_notes || ++note_segments_ > 1000) return;
     auto more = read_notes(*file_, FileOffset(segment.offset), segment.file_size, info_.order, info_.warnings);
     note_bytes_ += segment.file_size;
-    notes_.insert(notes_.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    for (Note& note : more) {
+        if (notes_at_.insert(note.offset).second) notes_.push_back(std::move(note));
+        else ++double_notes_;
+    }
 }
 
 void ElfDump::add_memory(const Segment& segment) {
@@ -203,6 +209,9 @@ void ElfDump::check_segments() {
     if (broken_loads_)
         info_.warnings.push_back(fmt::format("{}: {} program headers are damaged: their ranges wrap; they are left out",
                                              file_->path(), broken_loads_));
+    if (double_notes_)
+        info_.warnings.push_back(fmt::format("{}: note segments overlap: {} note{} lie{} in more than one of them and count once",
+                                             file_->path(), double_notes_, double_notes_ == 1 ? "" : "s", double_notes_ == 1 ? "s" : ""));
     if (loads_ == 0)
         throw FileError(
             fmt::format("{}: an ELF core file without memory: no PT_LOAD program header has a physical address", file_->path()));
@@ -238,9 +247,7 @@ void ElfDump::choose_page_size() {
         return;
     }
     info_.page_size = 4096;
-    const uint16_t machine = info_.elf_machine;
-    if (machine != EM_X86_64 && machine != EM_386 && machine != EM_ARM && machine != EM_S390 && machine != EM_RISCV)
-        info_.page_size_assumed = true;
+    info_.page_size_assumed = !has_one_page_size(info_.elf_machine);
 }
 
 // /proc/vmcore has the kernel's own memory twice, with the same bytes. If they are not the same, nobody knows which are right:

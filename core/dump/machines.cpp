@@ -51,6 +51,10 @@ std::string machine_name(uint16_t elf_machine, ByteOrder order, unsigned word_si
     return fmt::format("ELF machine {}", elf_machine);
 }
 
+bool has_one_page_size(uint16_t elf_machine) {
+    return elf_machine == EM_X86_64 || elf_machine == EM_386 || elf_machine == EM_ARM || elf_machine == EM_S390 || elf_machine == EM_RISCV;
+}
+
 unsigned word_size_of(uint16_t elf_machine, bool elf64) {
     switch (elf_machine) {
     case EM_386:

@@ -20,6 +20,8 @@ struct Machine {
 std::optional<Machine> machine_by_name(std::string_view name);
 // What utsname calls the machine; "ELF machine N" when the number is unknown, empty for 0.
 std::string machine_name(uint16_t elf_machine, ByteOrder order, unsigned word_size);
+// Are pages of this ELF machine always of 4096 bytes? Others have several sizes, and a kernel's VMCOREINFO tells which.
+bool has_one_page_size(uint16_t elf_machine);
 // The bytes of a word of this ELF machine; a 32-bit kernel's dump may well be an ELF64 file.
 unsigned word_size_of(uint16_t elf_machine, bool elf64);
 

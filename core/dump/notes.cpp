@@ -22,6 +22,7 @@ std::vector<Note> parse_notes(std::span<const std::byte> area, ByteOrder order, 
     Cursor cursor(area, order, "notes");
     while (cursor.left() >= 12) {
         const std::string where = cursor.where();
+        const uint64_t offset = cursor.offset();
         const uint32_t name_size = cursor.u32();
         const uint32_t description_size = cursor.u32();
         const uint32_t type = cursor.u32();
@@ -37,6 +38,7 @@ std::vector<Note> parse_notes(std::span<const std::byte> area, ByteOrder order, 
         }
         Note note;
         note.type = type;
+        note.offset = offset;
         const auto name = padded(cursor, name_size);
         note.name.assign(reinterpret_cast<const char*>(name.data()), name.size());
         note.name.resize(std::min(note.name.find('\0'), note.name.size()));
@@ -66,7 +68,9 @@ std::vector<Note> read_notes(const ByteSource& file, FileOffset at, uint64_t siz
             fmt::format("{}: the notes at offset 0x{:x} cannot be read: {}", file.path(), at.value, describe(fault)));
         return {};
     }
-    return parse_notes(area, order, warnings);
+    auto notes = parse_notes(area, order, warnings);
+    for (Note& note : notes) note.offset += at.value;
+    return notes;
 }
 
 // The text of the first note of this name, or nothing.

@@ -6,6 +6,8 @@
 #include "tests/fixtures/libkdumpfile.hpp"
 #include "tests/fixtures/notes_writer.hpp"
 #include "tests/fixtures/open_fixture.hpp"
+#include <algorithm>
+#include <cstring>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -168,6 +170,54 @@ TEST_CASE("elf: the page size is VMCOREINFO's, and is never taken from nonsense"
         CHECK(fixture.info().page_size == 4096);
         CHECK(fixture.info().page_size_assumed);
     }
+}
+
+TEST_CASE("elf: notes of segments that overlap count once, whole segments and parts of one") {
+    ElfOptions options;
+    options.notes = {prstatus_note(5), prstatus_note(6), prstatus_note(7)};
+    options.one_segment_per_page = true;
+    auto bytes = write_elf(parse_memory("1-4 number"), options);
+    const auto word = [&](uint64_t segment, uint64_t at) { return load<uint64_t>(bytes.data() + segment_offset(bytes, segment) + at, ByteOrder::little); };
+    const uint64_t at = word(0, 8), size = word(0, 32), one = 12 + 8 + 336; // bytes of a note
+    // Segments 2 to 4 of the four become note segments: the same notes, those from the second one on, and half a note.
+    const auto make_note = [&](uint64_t segment, uint64_t begin, uint64_t length) {
+        const uint32_t type = 4;
+        std::memcpy(bytes.data() + segment_offset(bytes, segment), &type, 4);
+        std::memcpy(bytes.data() + segment_offset(bytes, segment) + 8, &begin, 8);
+        std::memcpy(bytes.data() + segment_offset(bytes, segment) + 32, &length, 8);
+    };
+    make_note(2, at, size);
+    make_note(3, at + one, size - one);
+    make_note(4, at + one / 2, size - one / 2);
+    const OpenFixture fixture(bytes);
+    const auto& notes = fixture.dump->notes();
+    CHECK(std::count_if(notes.begin(), notes.end(), [](const Note& note) { return note.name == "CORE" && note.description.size() == 336; }) == 3);
+    CHECK(fixture.dump->vmcoreinfo() == options.vmcoreinfo);
+    CHECK(warning_of(fixture, fixture.info().warnings.size() - 1) ==
+          "FILE: note segments overlap: 7 notes lie in more than one of them and count once");
+    CHECK(fixture.has_number(1));
+}
+
+TEST_CASE("elf: a note that claims the bytes of the next one hides that, and reads nothing behind its segment") {
+    ElfOptions options;
+    options.notes = {prstatus_note(5), prstatus_note(6)};
+    auto bytes = write_elf(parse_memory("1-4 number"), options);
+    const uint64_t at = load<uint64_t>(bytes.data() + segment_offset(bytes, 0) + 8, ByteOrder::little), one = 12 + 8 + 336;
+    const auto claim = [&](uint32_t size) { std::memcpy(bytes.data() + at + 4, &size, 4); };
+    claim(336 + one);
+    const OpenFixture hidden(bytes);
+    REQUIRE(hidden.dump->notes().size() == 2);
+    CHECK(hidden.dump->notes()[0].description.size() == 336 + one);
+    CHECK(hidden.dump->vmcoreinfo() == options.vmcoreinfo);
+    claim(100'000);
+    const OpenFixture beyond(bytes);
+    CHECK(beyond.dump->notes().empty());
+    CHECK(beyond.info().warnings.size() == 1);
+    claim(336 - 8); // the next one begins inside of this one
+    const OpenFixture inside(bytes);
+    REQUIRE(inside.dump->notes().size() >= 1);
+    CHECK(inside.dump->notes()[0].description.size() == 328);
+    CHECK(inside.has_number(1));
 }
 
 TEST_CASE("elf: a process's core file and a file without memory are refused") {
