@@ -114,5 +114,9 @@ struct Architecture {
 
 std::span<const Architecture* const> architectures();
 const Architecture* find_architecture(uint16_t elf_machine, ByteOrder order, unsigned word_size); // null: unknown
+// For a dump that does not say of which machine it is, or says it wrongly: QEMU calls some "Unknown", and all POWER machines
+// big-endian. The architecture whose NT_PRSTATUS notes have the size of the dump's and its byte order; or, where no byte order
+// fits, whose saved registers make sense. Null: none does, or more than one.
+const Architecture* architecture_of_notes(std::span<const Note> notes, const DumpInfo& info);
 
 } // namespace kcrash

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The list of architectures: one line each.
 #include "arch/architecture.hpp"
+#include "arch/registers.hpp"
+#include "core/cursor.hpp"
 #include <iterator>
 
 namespace kcrash {
@@ -30,6 +32,45 @@ std::span<const Architecture* const> architectures() { return all; }
 const Architecture* find_architecture(uint16_t elf_machine, ByteOrder order, unsigned word_size) {
     for (const Architecture* arch : all)
         if (arch->elf_machine == elf_machine && arch->order == order && arch->word_size == word_size) return arch;
+    return nullptr;
+}
+
+namespace {
+
+bool is_prstatus(const Note& note) { return note.name == "CORE" && note.type == note_prstatus; }
+
+bool make_sense(const Architecture& arch, const Note& note, ByteOrder order) {
+    Registers registers;
+    for (const SavedRegister& saved : arch.prstatus)
+        registers.set(saved.number, load_unsigned(std::span(note.description).subspan(saved.offset, saved.size ? saved.size : arch.word_size), order));
+    return arch.plausible(registers);
+}
+
+// Do the notes fit to it? `turned`: although the dump has another byte order.
+bool fits(const Architecture& arch, std::span<const Note> notes, const DumpInfo& info, bool turned) {
+    if (info.elf_machine && info.elf_machine != arch.elf_machine) return false;
+    if ((arch.order != info.order) != turned) return false;
+    bool any = false;
+    for (const Note& note : notes) {
+        if (!is_prstatus(note)) continue;
+        if (note.description.size() != arch.prstatus_size) return false;
+        any |= !turned || make_sense(arch, note, info.order);
+    }
+    return any;
+}
+
+} // namespace
+
+const Architecture* architecture_of_notes(std::span<const Note> notes, const DumpInfo& info) {
+    for (const bool turned : {false, true}) {
+        const Architecture* found = nullptr;
+        for (const Architecture* arch : all) {
+            if (!fits(*arch, notes, info, turned)) continue;
+            if (found) return nullptr;
+            found = arch;
+        }
+        if (found) return found;
+    }
     return nullptr;
 }
 

@@ -28,7 +28,6 @@
 // ptrace.h; LoongArch ELF psABI.
 #include "arch/architecture.hpp"
 #include "arch/page_table.hpp"
-#include "core/dump/memory_note.hpp"
 #include "core/error.hpp"
 #include <fmt/format.h>
 
@@ -178,12 +177,6 @@ std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t re
 
 std::optional<uint64_t> direct_map(const KernelFacts&) { return 0x9000000000000000; }
 
-// Pages have more than one size, and only this text tells it.
-std::string find_vmcoreinfo(const PhysicalMemory& memory) {
-    const auto found = find_memory_note(memory.dump());
-    return found ? found->text : std::string();
-}
-
 // PRMD has three bits, CRMD ten; and the addresses are of the half that PRMD names.
 bool plausible(const Registers& registers) {
     const uint64_t before = registers.get(prmd).value_or(~uint64_t{0}), mode = registers.get(crmd).value_or(~uint64_t{0});
@@ -246,7 +239,6 @@ const Architecture arch_loongarch64 = {
     .describe_entry = describe_entry,
     .swap_entry = swap_entry,
     .relocations = relocations,
-    .find_vmcoreinfo = find_vmcoreinfo,
 };
 
 } // namespace kcrash

@@ -5,10 +5,11 @@
 //   vmlinux ---------> build-id ------+                       |
 //   PhysicalMemory + Architecture + symbols -> kernel AddressSpace -> types (BTF) -> modules
 #include "kernel/target_open.hpp"
-#include "core/dump/memory_note.hpp"
+#include "core/dump/machines.hpp"
 #include "core/dump/raw.hpp"
 #include "core/error.hpp"
 #include "kernel/modules.hpp"
+#include "kernel/own_note.hpp"
 #include "symbols/debug_files.hpp"
 #include "symbols/kernel_file.hpp"
 #include <bit>
@@ -32,7 +33,8 @@ struct Target::Opening {
     TargetFacts* facts = nullptr;
     std::shared_ptr<const SymbolTable> table;
     FoundFile searched;                    // for vmlinux, when none was given
-    std::optional<uint64_t> banner_offset; // KASLR's, where the kernel was found without VMCOREINFO
+    std::optional<uint64_t> banner_offset = std::nullopt; // KASLR's, where the kernel was found without VMCOREINFO
+    std::optional<OwnNote> own_note = std::nullopt;
 
     void dump() {
         t.dump_ = open_dump(t.options_.dump_files);
@@ -44,6 +46,7 @@ struct Target::Opening {
         t.physical_ = std::make_unique<PhysicalMemory>(*t.dump_);
         t.physical_->set_page_size(kernel_page_size(t.vmcoreinfo_, *t.dump_));
         t.physical_->set_zero_excluded(t.options_.zero_excluded);
+        own_note.emplace(*t.physical_);
     }
 
     // No vmlinux was given: one that lies where debug files lie is better than the dump's own symbols.
@@ -65,7 +68,7 @@ struct Target::Opening {
         const ByteOrder order = t.elf_ ? t.elf_->order() : info.order;
         const unsigned word = t.elf_ ? t.elf_->word_size() : info.word_size;
         t.arch_ = find_architecture(machine, order, word);
-        if (!t.arch_ && !t.elf_) ask_memory();
+        if (!t.arch_ && !t.elf_) t.arch_ = own_note->architecture();
         if (!t.arch_) {
             std::string known;
             for (const Architecture* arch : architectures()) known += fmt::format(" {}", arch->name);
@@ -78,16 +81,6 @@ struct Target::Opening {
                                     t.options_.dump_files.front(), machine, info.elf_machine));
     }
 
-    // A dump may not say what machine it is of, or say it wrongly: QEMU calls every POWER machine big-endian. The kernel's own note knows.
-    void ask_memory() {
-        const auto note = t.vmcoreinfo_.empty() ? find_memory_note(*t.dump_) : std::nullopt;
-        const auto machine = note ? machine_of_vmcoreinfo(note->text, note->order) : std::nullopt;
-        if (!machine) return;
-        t.arch_ = find_architecture(machine->elf_machine, note->order, machine->word_size);
-        t.vmcoreinfo_ = VmcoreInfo(note->text);
-        t.physical_->set_page_size(kernel_page_size(t.vmcoreinfo_, *t.dump_));
-    }
-
     // QEMU's dumps of many machines have no such note.
     void vmcoreinfo() {
         if (t.vmcoreinfo_.empty()) search_vmcoreinfo();
@@ -96,13 +89,28 @@ struct Target::Opening {
     }
 
     void search_vmcoreinfo() {
-        if (t.arch_->find_vmcoreinfo) t.vmcoreinfo_ = VmcoreInfo(t.arch_->find_vmcoreinfo(*t.physical_));
-        if (t.vmcoreinfo_.empty() && !t.options_.kaslr) {
-            banner_offset = offset_of_banner();
-            const auto note = banner_offset ? std::nullopt : find_memory_note(*t.dump_);
-            if (note) t.vmcoreinfo_ = VmcoreInfo(note->text);
+        t.vmcoreinfo_ = own_note->pointed_at(*t.arch_);
+        if (t.vmcoreinfo_.empty() && !opens_without_note()) {
+            t.vmcoreinfo_ = own_note->searched();
+            if (own_note->cut() && t.vmcoreinfo_.empty())
+                t.warnings_.push_back(fmt::format("{}: VMCOREINFO was not found in the {} GB of memory that were searched",
+                                                  t.options_.dump_files.front(), NoteSearch().most >> 30));
         }
         t.physical_->set_page_size(kernel_page_size(t.vmcoreinfo_, *t.dump_));
+    }
+
+    // Is all known that VMCOREINFO would tell: KASLR's offset, the page size, where the page tables are?
+    bool opens_without_note() {
+        if (!t.elf_ || !has_one_page_size(t.arch_->elf_machine)) return false;
+        if (!t.options_.kaslr) return (banner_offset = offset_of_banner()).has_value();
+        const auto moved = cached_symbols(*t.elf_, Slide{*t.options_.kaslr, t.arch_->moved_from}, t.options_.use_cache);
+        facts->set_symbols(moved.get());
+        bool found = true;
+        try {
+            (void)t.arch_->kernel_translator(*t.physical_, *facts);
+        } catch (const Error&) { found = false; }
+        facts->set_symbols(nullptr);
+        return found;
     }
 
     void check_build_id() {
@@ -237,7 +245,7 @@ std::unique_ptr<Target> Target::open(const TargetOptions& options) {
     std::unique_ptr<Target> target(new Target);
     target->options_ = options;
     target->lazy_ = std::make_unique<Lazy>();
-    Opening step{*target, nullptr, nullptr, {}, {}};
+    Opening step{*target, nullptr, nullptr, {}};
     step.dump();
     step.vmlinux();
     step.vmcoreinfo();

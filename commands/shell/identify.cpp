@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a file is, from its headers: neither symbols nor types are read, nor any page.
+// What a file is, from its headers: neither symbols nor types are read. Where the headers do not tell, a few pages are.
 #include "commands/shell/identify.hpp"
 #include "arch/architecture.hpp"
 #include "commands/banner.hpp"
@@ -9,6 +9,8 @@
 #include "core/dump/machines.hpp"
 #include "core/dump/raw.hpp"
 #include "core/dump/vmcoreinfo.hpp"
+#include "core/memory/physical_memory.hpp"
+#include "kernel/own_note.hpp"
 #include "symbols/elf_file.hpp"
 #include <algorithm>
 #include <fmt/format.h>
@@ -44,6 +46,25 @@ void add_architecture(Identity& identity, uint16_t machine, ByteOrder order, uns
     identity.quietly("supported", supported);
 }
 
+// What the dump tells of its kernel, or else what opening it would ask the kernel's own memory; of that no more than takes
+// milliseconds.
+struct Told {
+    const Architecture* arch = nullptr; // null: none that is supported
+    VmcoreInfo info = {};
+};
+
+Told told_by(const Dump& dump) {
+    const DumpInfo& info = dump.info();
+    Told told{find_architecture(info.elf_machine, info.order, info.word_size), VmcoreInfo(dump.vmcoreinfo())};
+    if (told.arch && !told.info.empty()) return told;
+    const PhysicalMemory memory(dump);
+    OwnNote own(memory, {.most = uint64_t{8} << 20});
+    if (!told.arch) told.arch = own.architecture();
+    if (told.info.empty() && told.arch) told.info = own.pointed_at(*told.arch);
+    if (told.info.empty()) told.info = own.searched();
+    return told;
+}
+
 // The bits of makedumpfile's -d, as its manual names them.
 std::string level_words(uint32_t level) {
     static constexpr std::string_view words[] = {"zero pages", "cache pages", "private cache pages", "user pages", "free pages"};
@@ -77,7 +98,8 @@ std::vector<std::string> missing_parts(const Dump& dump, const VmcoreInfo& told)
     return lines;
 }
 
-void add_dump(Identity& identity, const Dump& dump, const VmcoreInfo& told) {
+void add_dump(Identity& identity, const Dump& dump, const Told& by) {
+    const VmcoreInfo& told = by.info;
     const DumpInfo& info = dump.info();
     const bool compressed = !info.compression.empty() && info.compression != "none";
     identity.add("FORMAT", "format", compressed ? info.format + ", " + info.compression : info.format);
@@ -86,7 +108,8 @@ void add_dump(Identity& identity, const Dump& dump, const VmcoreInfo& told) {
     identity.quietly("incomplete", info.incomplete);
     identity.quietly("truncated", info.truncated);
     identity.quietly("split", info.split);
-    add_architecture(identity, info.elf_machine, info.order, info.word_size);
+    if (by.arch) add_architecture(identity, by.arch->elf_machine, by.arch->order, by.arch->word_size);
+    else add_architecture(identity, info.elf_machine, info.order, info.word_size);
     identity.add_text("RELEASE", "release", std::string(told.value("OSRELEASE").value_or(info.release)));
     identity.add_text("BUILD-ID", "build_id", std::string(told.value("BUILD-ID").value_or("")));
     uint64_t memory = 0;
@@ -122,11 +145,11 @@ void say(Report& report, const std::string& path) {
         }
     }
     const auto dump = open_dump({path});
-    const VmcoreInfo told(dump->vmcoreinfo());
+    const Told told = told_by(*dump);
     add_dump(identity, *dump, told);
     if (const auto fetched = dump->fetched()) identity.add("FETCHED", "fetched", BytesValue{*fetched}, " bytes");
     report.record("identity", identity.layout, identity.fields);
-    for (const std::string& part : missing_parts(*dump, told)) report.record("missing", "     MISSING: {what}", {{"what", part}});
+    for (const std::string& part : missing_parts(*dump, told.info)) report.record("missing", "     MISSING: {what}", {{"what", part}});
     for (const std::string& warning : dump->info().warnings) report.note(Severity::warning, warning);
 }
 

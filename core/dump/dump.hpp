@@ -36,6 +36,7 @@ struct DumpInfo {
     unsigned word_size = 8;             // bytes
     uint64_t page_size = 4096;          // bytes
     bool page_size_assumed = false;     // the file does not tell it, and the machine has more than one
+    bool note_sought = false;           // VMCOREINFO was looked for in memory when the file was opened
     std::optional<uint32_t> dump_level; // makedumpfile -d, or derived; unknown in plain ELF
     std::string compression;            // "zlib", "lzo", "snappy", "zstd", "none"; the method named in the header
     bool partial = false;               // the dump tool left pages out on purpose

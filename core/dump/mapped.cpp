@@ -61,11 +61,13 @@ void MappedDump::check_size() {
 }
 
 void MappedDump::find_vmcoreinfo() {
-    const auto note = find_memory_note(*bytes_, extents_);
+    NoteSearch search;
+    const auto note = find_memory_note(*bytes_, extents_, search);
+    info_.note_sought = true;
     if (!note) {
         info_.warnings.push_back(fmt::format(
-            "{}: no VMCOREINFO was found in memory; pages of 4096 bytes are assumed; give vmlinux, and --kaslr if it was on",
-            bytes_->path()));
+            "{}: no VMCOREINFO was found in {}; pages of 4096 bytes are assumed; give vmlinux, and --kaslr if it was on",
+            bytes_->path(), search.cut ? fmt::format("the {} GB of memory that were searched", search.most >> 30) : "memory"));
         return;
     }
     vmcoreinfo_ = note->text;

@@ -7,6 +7,10 @@
 //     +0   namesz = 11     +4   descsz     +8   type = 0     +12  "VMCOREINFO\0\0"     +24  OSRELEASE=...
 //
 // A machine that was restarted without losing its memory may hold an older kernel's note too; the first that is whole is taken.
+//
+// Since Linux 203e9e41219b ("kexec: move vmcoreinfo out of the kernel's .bss section"), v4.13, it is in pages that the allocator
+// gives early in the boot. Those come from the beginning of the zone of ordinary memory, which is from 4 GB on in a PC that has as
+// much, or from its end: it depends on the order in which memory was given to the allocator. So these places come first.
 #include "core/dump/memory_note.hpp"
 #include "core/dump/notes.hpp"
 #include "core/dump/vmcoreinfo.hpp"
@@ -42,11 +46,36 @@ std::optional<MemoryNote> note_at(std::span<const std::byte> bytes, size_t at) {
     return std::nullopt;
 }
 
-std::optional<MemoryNote> search(std::span<const std::byte> bytes) {
+std::optional<MemoryNote> search_window(std::span<const std::byte> bytes) {
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     for (size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1))
         if (auto note = note_at(bytes, at)) return note;
     return std::nullopt;
+}
+
+// The same memory, cut into pieces: the likely places, each of so many bytes at most, and then the rest. The rank of a piece is how
+// many bytes of its extent lie behind it.
+std::vector<Extent> likely_first(const std::vector<Extent>& memory, uint64_t most) {
+    if (memory.empty()) return {};
+    const uint64_t bytes = std::min<uint64_t>(most / window * window, uint64_t{1} << 30), begin = memory.front().begin, end = memory.back().end;
+    constexpr uint64_t ordinary = uint64_t{4} << 30; // where a PC's zone of ordinary memory begins
+    const auto add = [](uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; };
+    const std::pair<uint64_t, uint64_t> likely[] = {
+        {begin, add(begin, bytes)}, {ordinary, ordinary + bytes}, {end > bytes ? end - bytes : 0, end}};
+    std::vector<Extent> first, rest;
+    for (const Extent& extent : memory)
+        for (uint64_t at = extent.begin, next; at < extent.end; at = next) {
+            next = extent.end;
+            bool inside = false;
+            for (const auto& [from, to] : likely) {
+                const bool here = at >= from && at < to;
+                inside |= here;
+                if (here || at < from) next = std::min(next, here ? to : from);
+            }
+            (inside ? first : rest).push_back({at, next, extent.source + (at - extent.begin), extent.end - next});
+        }
+    first.insert(first.end(), rest.begin(), rest.end());
+    return first;
 }
 
 // As much of it as can be read; the rest is zero. False: nothing can.
@@ -89,27 +118,33 @@ private:
 
 } // namespace
 
-std::optional<MemoryNote> find_memory_note(const Dump& dump) {
+std::optional<MemoryNote> find_memory_note(const Dump& dump, NoteSearch& search) {
+    if (dump.info().note_sought) return std::nullopt;
     std::vector<Extent> memory;
     for (const PhysicalRange& range : dump.memory()) memory.push_back({range.begin.value, range.end.value, range.begin.value});
-    return find_memory_note(MemoryBytes(dump), memory);
+    return find_memory_note(MemoryBytes(dump), memory, search);
 }
 
-std::optional<MemoryNote> find_memory_note(const ByteSource& bytes, const std::vector<Extent>& memory) {
-    std::vector<std::byte> buffer(window + header_bytes + most_text); // windows overlap by the largest note
+std::optional<MemoryNote> find_memory_note(const ByteSource& bytes, const std::vector<Extent>& memory, NoteSearch& search) {
+    constexpr size_t most_overlap = header_bytes + most_text; // windows overlap by the largest note
+    std::vector<std::byte> buffer(window + most_overlap);
     unsigned empty = 0; // windows in a row
-    for (const Extent& extent : memory) {
+    uint64_t left = search.most;
+    for (const Extent& extent : likely_first(memory, search.most / 4)) {
         const uint64_t there = bytes.size() > extent.source ? bytes.size() - extent.source : 0;
-        const uint64_t size = std::min(extent.end - extent.begin, there);
+        const uint64_t size = std::min(extent.end - extent.begin, there), behind = std::min(extent.rank, there - size);
         for (uint64_t at = 0; at < size; at += window) {
             check_interrupt();
-            const auto part = std::span(buffer).first(std::min<uint64_t>(buffer.size(), size - at));
+            search.cut = left == 0 || empty == most_empty_windows;
+            if (search.cut) return std::nullopt;
+            const auto part = std::span(buffer).first(std::min<uint64_t>(buffer.size(), size - at + std::min<uint64_t>(behind, most_overlap)));
             if (!read_what_there_is(bytes, extent.source + at, part)) {
-                if (++empty == most_empty_windows) return std::nullopt;
+                ++empty;
                 continue;
             }
             empty = 0;
-            if (auto note = search(part)) return note;
+            left -= std::min<uint64_t>(left, window);
+            if (auto note = search_window(part)) return note;
         }
     }
     return std::nullopt;

@@ -13,13 +13,19 @@ struct MemoryNote {
     ByteOrder order;  // of the note's own numbers: the kernel's
 };
 
-// Looks through memory, lowest address first, for the note that the kernel keeps ready for its death (kernel/vmcore_info.c:
-// vmcoreinfo_note). `memory` are resolved extents of physical memory, `bytes` what their sources are offsets of. What cannot be
-// read is passed over; behind 64 GB of it the search ends. Reads all there is where there is none. Nothing: none was found.
-std::optional<MemoryNote> find_memory_note(const ByteSource& bytes, const std::vector<Extent>& memory);
+// How far to look, and whether that was far enough.
+struct NoteSearch {
+    uint64_t most = uint64_t{16} << 30; // bytes of memory to read: opening a dump must not take longer the more memory there is
+    bool cut = false;                   // set when memory was left that was not looked through
+};
 
-// The same in the memory of a dump of whatever format.
-std::optional<MemoryNote> find_memory_note(const Dump& dump);
+// Looks through memory for the note that the kernel keeps ready for its death (kernel/vmcore_info.c: vmcoreinfo_note), in the likely
+// places first: where memory begins, from 4 GB on, where it ends. `memory` are resolved extents of physical memory, `bytes` what
+// their sources are offsets of. What cannot be read is passed over; behind 64 GB of it the search ends. Nothing: none was found.
+std::optional<MemoryNote> find_memory_note(const ByteSource& bytes, const std::vector<Extent>& memory, NoteSearch& search);
+
+// The same in the memory of a dump of whatever format, unless it was looked through when it was opened.
+std::optional<MemoryNote> find_memory_note(const Dump& dump, NoteSearch& search);
 
 // The machine whose kernel writes such a VMCOREINFO, by the keys that only its architecture adds. Nothing: not told.
 std::optional<Machine> machine_of_vmcoreinfo(const std::string& text, ByteOrder order);

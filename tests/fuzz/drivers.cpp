@@ -131,12 +131,17 @@ bool vmcoreinfo(Input input) {
 // Memory in which the kernel's own note is looked for, as if its first byte were physical address 0.
 bool memory_note(Input input) {
     const auto file = std::make_shared<FuzzSource>(input);
-    const auto note = find_memory_note(*file, {Extent{0, input.size(), 0, 0}});
+    NoteSearch search;
+    const auto note = find_memory_note(*file, {Extent{0, input.size(), 0, 0}}, search);
     if (note) (void)machine_of_vmcoreinfo(note->text, note->order);
     MappedParts parts;
     parts.bytes = file;
     parts.extents = {Extent{0, input.size(), 0, 0}};
-    (void)find_memory_note(*make_mapped_dump(std::move(parts)));
+    (void)make_mapped_dump(std::move(parts));
+    // Pieces in another order, and a limit.
+    NoteSearch little{.most = uint64_t{4} << 20};
+    const uint64_t half = input.size() / 2;
+    (void)find_memory_note(*file, {Extent{4096, 4096 + half, 0, 0}, Extent{uint64_t{4} << 30, (uint64_t{4} << 30) + input.size() - half, half, 0}}, little);
     return true;
 }
 
