@@ -5,6 +5,7 @@
 #include "commands/banner.hpp"
 #include "commands/report/report.hpp"
 #include "commands/shell/output.hpp"
+#include "core/dump/device_dumps.hpp"
 #include "core/dump/dump.hpp"
 #include "core/dump/machines.hpp"
 #include "core/dump/raw.hpp"
@@ -149,6 +150,9 @@ void say(Report& report, const std::string& path) {
     add_dump(identity, *dump, told);
     if (const auto fetched = dump->fetched()) identity.add("FETCHED", "fetched", BytesValue{*fetched}, " bytes");
     report.record("identity", identity.layout, identity.fields);
+    for (const DeviceDump& device : device_dumps(*dump))
+        report.record("device_dump", " DEVICE DUMP: {name}, {size} bytes at 0x{offset}",
+                      {{"name", device.name}, {"size", BytesValue{device.data.size()}}, {"offset", HexValue{device.offset}}});
     for (const std::string& part : missing_parts(*dump, told.info)) report.record("missing", "     MISSING: {what}", {{"what", part}});
     for (const std::string& warning : dump->info().warnings) report.note(Severity::warning, warning);
 }

@@ -13,7 +13,8 @@ std::vector<DeviceDump> device_dumps(const Dump& dump) {
         if (note.name != "LINUX" || note.type != note_vmcoredd || note.description.size() < name_bytes) continue;
         std::string name(reinterpret_cast<const char*>(note.description.data()), name_bytes);
         name.resize(std::min(name.find('\0'), name.size()));
-        dumps.push_back({std::move(name), std::span(note.description).subspan(name_bytes)});
+        constexpr uint64_t header = 12 + 8; // of the note, and its own name
+        dumps.push_back({std::move(name), std::span(note.description).subspan(name_bytes), note.offset + header + name_bytes});
     }
     return dumps;
 }

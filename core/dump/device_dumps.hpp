@@ -10,6 +10,7 @@ namespace kcrash {
 struct DeviceDump {
     std::string name; // as the driver gave it, such as "cxgb4_0000:01:00.4"; not to be trusted in a file name
     std::span<const std::byte> data;
+    uint64_t offset; // of the data in the file
 };
 
 // In the order of the notes. A note too short for its own name is left out.

@@ -3,12 +3,21 @@
 """The process's own command line, as crash takes it; exit statuses; the manual page against the binary."""
 import json
 import pathlib
+import struct
 import sys
 
 import jsonschema
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 import kcrash as tool  # noqa: E402
+
+
+def elf_with_device_dump(name, data):
+    """An x86_64 dump of one page, with a note of a driver's at 4096."""
+    note = struct.pack("<III8s44s", 6, 44 + len(data), 0x700, b"LINUX", name) + data + bytes(-len(data) % 4)
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 4, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    segments = struct.pack("<IIQQQQQQ", 4, 0, 4096, 0, 0, len(note), 0, 0) + struct.pack("<IIQQQQQQ", 1, 0, 8192, 0, 0, 4096, 4096, 0)
+    return (header + segments).ljust(4096, b"\0") + note.ljust(4096, b"\0") + bytes(4096)
 
 
 class Suite:
@@ -83,6 +92,9 @@ class Suite:
         for document in documents:
             jsonschema.validate(document, schema)
         self.expect("-g without", self.run("-g", "/bin/true"), 1, out="carries no debug information")
+        elf = self.home.path / "device.elf"
+        elf.write_bytes(elf_with_device_dump(b"cxgb4_0000:01:00.4", b"registers"))
+        self.expect("--identify of a dump with a device dump", self.run("--identify", elf), out=" DEVICE DUMP: cxgb4_0000:01:00.4, 9 bytes at 0x1040\n")
         words = self.sample.arguments()
         self.expect("--minimal", self.run(*words, "--minimal", "-C", "eval 1; log | head -1"), out="Linux version")
         self.expect("--minimal refuses", self.run(*words, "--minimal", "-C", "ps"), 1, err="ps: not available with --minimal")

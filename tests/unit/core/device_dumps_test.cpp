@@ -33,6 +33,9 @@ TEST_CASE("device dumps: each driver's note gives its name and its bytes, from E
         REQUIRE(dumps.size() == 3);
         CHECK(dumps[0].name == "cxgb4_0000:01:00.4");
         CHECK(std::string(reinterpret_cast<const char*>(dumps[0].data.data()), dumps[0].data.size()) == "registers");
+        std::vector<std::byte> there(dumps[0].data.size());
+        REQUIRE(open_file(fixture->file.path())->try_read(FileOffset(dumps[0].offset), there) == Fault::none);
+        CHECK(std::equal(there.begin(), there.end(), dumps[0].data.begin()));
         CHECK(dumps[1].name.empty());
         CHECK(dumps[1].data.empty());
         CHECK(dumps[2].name == std::string(44, 'x'));
