@@ -146,6 +146,7 @@ void KdumpDump::read_texts() {
     const KdumpHeader& h = header();
     const ByteSource& file = *parts_.front().file;
     if (h.notes_size) notes_ = read_notes(file, FileOffset(h.notes_at), h.notes_size, h.order, info_.warnings);
+    if (auto note = h.diskdump ? diskdump_registers(file, h) : std::nullopt) notes_.push_back(std::move(*note));
     vmcoreinfo_ = vmcoreinfo_text(notes_);
     if (vmcoreinfo_.empty()) vmcoreinfo_ = read_text("VMCOREINFO", h.vmcoreinfo_at, h.vmcoreinfo_size);
     // QEMU 7.2 calls an arm64 machine "Unknown".

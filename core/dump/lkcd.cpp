@@ -26,8 +26,8 @@
 //   - the two upper bits of the version say that Mission Critical Linux's variant added a cache of page headers behind the
 //   header,
 //     which is not needed;
-//   - the registers behind the header (from version 8 on one set for each CPU) are laid out by the architecture, and are not
-//   read.
+//   - the registers behind the header (from version 8 on one set for each CPU) are laid out by the architecture: x86_64's are read
+//     (lkcd_cpus.cpp).
 //
 // Specified by the LKCD project's dump.h; the offsets above are libkdumpfile's, which the tests ask as well.
 //
@@ -35,11 +35,13 @@
 #include "core/cursor.hpp"
 #include "core/dump/dump.hpp"
 #include "core/dump/extents.hpp"
+#include "core/dump/lkcd_cpus.hpp"
 #include "core/dump/machines.hpp"
 #include "core/dump/notes.hpp"
 #include "core/interrupt.hpp"
 #include "core/memory/decompress.hpp"
 #include <algorithm>
+#include <elf.h>
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -57,7 +59,7 @@ enum class PageMethod : uint32_t { none = 0, rle = 1, zlib = 2, either = 3 };
 struct Header {
     ByteOrder order = ByteOrder::little;
     uint32_t version = 0, level = 0;
-    uint64_t page_size = 0;
+    uint64_t bytes = 0, page_size = 0; // bytes: of this header
     std::string release, machine_name;
     std::optional<Machine> machine;
     unsigned word_size = 4;
@@ -121,7 +123,7 @@ Header read_header(const ByteSource& file) {
     Cursor cursor(bytes, header.order, file.path());
     cursor.seek(8);
     header.version = cursor.u32() & ~0xc0000000u; // the variant of Mission Critical Linux
-    cursor.skip(4);
+    header.bytes = cursor.u32();
     header.level = cursor.u32();
     header.page_size = cursor.u32();
     if (header.version == 0 || header.version > newest_version)
@@ -194,6 +196,8 @@ LkcdDump::LkcdDump(std::shared_ptr<const ByteSource> file) : file_(std::move(fil
     index_pages();
     if (extents_.empty()) throw FileError(fmt::format("{}: an LKCD dump without a page", file_->path()));
     info_.max_frame = extents_.back().end;
+    if (header_.version >= 8 && info_.elf_machine == EM_X86_64 && info_.order == ByteOrder::little)
+        notes_ = lkcd_x86_64_registers(*file_, FileOffset(header_.bytes));
 }
 
 void LkcdDump::fill_info() {

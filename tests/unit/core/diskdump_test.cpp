@@ -32,7 +32,15 @@ TEST_CASE("diskdump: a partial dump of each word size is read, as libkdumpfile r
         CHECK(fixture.fault(4) == Fault::excluded);
         CHECK(fixture.fault(7) == Fault::not_in_dump);
         CHECK(fixture.has_number(0x10));
-        CHECK(fixture.dump->notes().empty());
+        // The registers of the CPU that died; what is not one of them is zero.
+        REQUIRE(fixture.dump->notes().size() == 1);
+        const Note& note = fixture.dump->notes()[0];
+        CHECK(note.name == "CORE");
+        CHECK(note.type == note_prstatus);
+        REQUIRE(note.description.size() == (word_size == 8 ? 336 : 144));
+        const size_t begin = word_size == 8 ? 112 : 72, bytes = word_size == 8 ? 27 * 8 : 17 * 4;
+        for (size_t i = 0; i < note.description.size(); ++i)
+            CHECK(note.description[i] == std::byte{i >= begin && i < begin + bytes ? uint8_t{0x11} : uint8_t{0}});
         CHECK(fixture.dump->vmcoreinfo().empty());
         CHECK(differs_from_libkdumpfile(*fixture.dump, {fixture.file.path()}, 0x20) == "");
     }

@@ -66,6 +66,30 @@ TEST_CASE("LKCD: pages in any order are found, and memory lists them in ascendin
     CHECK_FALSE(fixture.dump->file_offset(PageFrame(0x80)));
 }
 
+TEST_CASE("LKCD: the registers of x86_64's CPUs become notes") {
+    LkcdOptions options{.version = 8, .word_size = 8, .machine = "x86_64", .rips = {0xffffffff80100000, 0xffffffff80200000}};
+    auto bytes = write_lkcd(parse_memory("0-2 number"), options);
+    const OpenFixture fixture(bytes);
+    REQUIRE(fixture.dump->notes().size() == 2);
+    const auto word = [&](size_t cpu, size_t n) { return load<uint64_t>(fixture.dump->notes()[cpu].description.data() + 112 + n * 8, ByteOrder::little); };
+    CHECK(word(0, 16) == 0xffffffff80100000); // rip
+    CHECK(word(0, 0) == 1000);                // r15
+    CHECK(word(0, 19) == 1019);               // rsp
+    CHECK(word(1, 16) == 0xffffffff80200000);
+    CHECK(word(1, 14) == 2014); // rdi
+    CHECK(fixture.has_number(2));
+    const auto with = [&](size_t at, uint32_t value) {
+        auto changed = bytes;
+        std::memcpy(changed.data() + at, &value, 4);
+        return OpenFixture(changed).dump->notes().size();
+    };
+    CHECK(with(0x300, 0xdeadbeef) == 0);     // no such header
+    CHECK(with(0x300 + 184, UINT32_MAX) == 2); // more CPUs than there is room for; nobody wrote the others
+    CHECK(with(0x300 + 12, 192 + 168 + 24) == 1);
+    CHECK(with(0x300 + 12, 0) == 0);
+    CHECK(with(12, UINT32_MAX) == 0); // beyond the file
+}
+
 TEST_CASE("LKCD: of two records for one page the first counts") {
     auto bytes = write_lkcd(parse_memory("0 fill 11\n 1 fill 22\n 2 fill 33"), {.zlib = false});
     const size_t second = 65536 + 16 + pack_rle(std::vector<std::byte>(4096, std::byte{0x11})).size();
