@@ -19,7 +19,7 @@ struct Packer {
 
 constexpr Packer packers[] = {
     {"\x1f\x8b"sv, "gzip"},         {"\xfd\x37zXZ\0"sv, "xz"},     {"BZh"sv, "bzip2"},
-    {"\x28\xb5\x2f\xfd"sv, "zstd"}, {"\x04\x22\x4d\x18"sv, "lz4"},
+    {"\x28\xb5\x2f\xfd"sv, "zstd"}, {"\x04\x22\x4d\x18"sv, "lz4"}, {"\x89LZO"sv, "lzop"},
 };
 
 std::vector<std::byte> gzip_head(std::span<std::byte> in, size_t n) {
@@ -61,6 +61,7 @@ std::string_view packer_of(std::span<const std::byte> head) {
 }
 
 std::vector<std::byte> packed_head(const ByteSource& file, std::string_view packer, size_t n) {
+    if (packer == "lzop") return lzop_head(file, n);
     std::vector<std::byte> in(std::min<uint64_t>(file.size(), 65536));
     if (file.try_read(FileOffset(0), in) != Fault::none) return {};
     if (packer == "gzip") return gzip_head(in, n);
@@ -72,6 +73,7 @@ std::shared_ptr<const ByteSource> open_packed(std::shared_ptr<const ByteSource> 
                                               std::vector<std::string>& warnings) {
     if (packer == "xz") return open_xz(std::move(file));
     if (packer == "gzip") return open_gzip(std::move(file), warnings);
+    if (packer == "lzop") return open_lzop(std::move(file), warnings);
     throw FileError(fmt::format("{}: is packed with {}, in which nothing can be found without unpacking all of it; unpack it",
                                 file->path(), packer));
 }

@@ -7,7 +7,8 @@
 //     92   the XML and the cookie, as many bytes as the length says; then the stream
 //
 // The compression is a program through which libvirt wrote the stream: 0 none, 1 gzip, 2 bzip2, 3 xz, 4 lzop, 5 zstd; 6 is the
-// sparse layout of libvirt 11. Only 0 is read in place; gzip and xz are read as packed files are (core/packed_file.hpp). "virsh
+// sparse layout of libvirt 11. Only 0 is read in place; gzip, xz and lzop are read as packed
+// files are (core/packed_file.hpp); bzip2 and zstd leave nothing to find a page by. "virsh
 // dump" without --memory-only writes the stream without this header.
 // Specified by libvirt's src/qemu/qemu_saveimage.h.
 #include "core/cursor.hpp"
@@ -72,7 +73,7 @@ std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files)
     (void)stream->try_read(FileOffset(0), magic);
     if (header.compression != 0) {
         const auto packer = header.compression < programs.size() ? programs[header.compression] : std::string_view();
-        if (packer != "gzip" && packer != "xz") refuse(file->path(), header.compression);
+        if (packer != "gzip" && packer != "xz" && packer != "lzop") refuse(file->path(), header.compression);
         if (packer_of(magic) != packer)
             throw FileError(
                 fmt::format("{}: damaged libvirt header: nothing packed with {} begins at offset 0x{:x}", file->path(), packer, begin));

@@ -174,6 +174,7 @@ std::vector<Driver> make_drivers() {
         {"flattened", {"core/dump/flattened.cpp"}, flattened},
         {"gzip", {"core/gzip_file.cpp"}, [](Input input) { return packed(input, "gzip"); }, 20'000},
         {"xz", {"core/xz_file.cpp"}, [](Input input) { return packed(input, "xz"); }, 20'000},
+        {"lzop", {"core/lzop_file.cpp"}, [](Input input) { return packed(input, "lzop"); }, 20'000},
         {"notes", {"core/dump/notes.cpp"}, notes, 20'000},
         {"vmcoreinfo", {"core/dump/vmcoreinfo.cpp"}, vmcoreinfo, 20'000},
         {"memory_note", {"core/dump/memory_note.cpp"}, memory_note, 20'000},

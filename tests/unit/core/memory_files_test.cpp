@@ -287,7 +287,7 @@ TEST_CASE("libvirt: the stream behind the header and the XML is read") {
     const auto stream = write_qemu_stream(some_memory(), options);
     const OpenFixture fixture(write_libvirt(stream));
     check_dump(*fixture.dump, "libvirt save file");
-    CHECK(open_error(write_libvirt(stream, 4)) == "FILE: a libvirt save file whose stream is written with lzop; set "
+    CHECK(open_error(write_libvirt(stream, 5)) == "FILE: a libvirt save file whose stream is written with zstd; set "
                                                   "save_image_format = \"raw\" in qemu.conf and save again");
     CHECK(open_error(write_libvirt(stream, 1)) == "FILE: damaged libvirt header: nothing packed with gzip begins at offset 0xd4");
     CHECK(open_error(write_libvirt(stream, 99)).find("written with method 99;") != std::string::npos);
@@ -298,7 +298,7 @@ TEST_CASE("libvirt: the stream behind the header and the XML is read") {
     CHECK(open_error(std::span(wrong).first(50)) == "FILE: needs 92 bytes at offset 0x0, the file ends at 0x32");
 }
 
-TEST_CASE("libvirt: a stream that was packed with gzip or xz is read") {
+TEST_CASE("libvirt: a stream that was packed with gzip, xz or lzop is read") {
     StreamOptions options;
     options.cpus = {std::string(488, '\0')};
     const auto stream = write_qemu_stream(some_memory(), options);
@@ -308,6 +308,7 @@ TEST_CASE("libvirt: a stream that was packed with gzip or xz is read") {
     CHECK(warning_of(zipped, 0) == "FILE: gzip has no index: all of it was unpacked once to make one; unpack it if you open it often");
     CHECK_FALSE(zipped.dump->notes().empty());
     check_dump(*OpenFixture(write_libvirt(write_xz(stream, 65536), 3)).dump, "libvirt save file");
+    check_dump(*OpenFixture(write_libvirt(write_lzop(stream, 256 << 10), 4)).dump, "libvirt save file");
     CHECK(open_error(write_libvirt(write_gzip(std::vector<std::byte>(100)), 1)).starts_with("FILE: damaged libvirt header: no QEMU stream begins at offset 0x"));
 }
 

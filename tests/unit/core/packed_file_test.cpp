@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Dumps inside gzip and xz, and files that do not tell their size.
+// Dumps inside gzip, xz and lzop, and files that do not tell their size.
 #include "core/packed_file.hpp"
 #include "tests/fixtures/kdump_writer.hpp"
 #include "tests/fixtures/open_fixture.hpp"
+#include "tests/fixtures/packed_writer.hpp"
 #include <atomic>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -149,6 +150,45 @@ TEST_CASE("xz: a large block, a cut file and a damaged block") {
     CHECK(error_of([&] { open_xz(open_file(cut.path())); }, cut.path()).starts_with("FILE: damaged or truncated xz file: "));
 }
 
+TEST_CASE("lzop: any offset can be read, with each set of checks and with an extra field") {
+    const auto plain = plain_bytes();
+    for (const uint32_t flags : {3u, 0u, 0x300u, 0x303u, 0x43u}) {
+        CAPTURE(flags);
+        const TemporaryFile file(write_lzop(plain, 256 << 10, flags));
+        std::vector<std::string> warnings;
+        check_reads(*open_lzop(open_file(file.path()), warnings), plain);
+        CHECK(warnings.empty());
+    }
+}
+
+TEST_CASE("lzop: a cut file gives what is before the cut, a damaged block spoils itself, another method is refused") {
+    const auto plain = plain_bytes();
+    auto packed = write_lzop(plain, 256 << 10);
+    const TemporaryFile cut(std::span<const std::byte>(packed).first(packed.size() - 5));
+    std::vector<std::string> warnings;
+    const auto source = open_lzop(open_file(cut.path()), warnings);
+    REQUIRE(warnings.size() == 1);
+    CHECK(warnings[0] == fmt::format("{}: damaged or truncated lzop file: {} bytes can be unpacked", cut.path(), source->size()));
+    CHECK(source->size() == (plain.size() - 1) / (256 << 10) * (256 << 10));
+    check_reads(*source, std::span<const std::byte>(plain).first(source->size()));
+    constexpr size_t first_block = 9 + 25 + 4 + 4 + 8 + 8; // header with a name of four bytes, then the block's sizes and checks
+    auto damaged = packed;
+    std::fill_n(damaged.begin() + first_block, 40, std::byte{0});
+    const TemporaryFile file(damaged);
+    const auto spoiled = open_lzop(open_file(file.path()), warnings);
+    std::vector<std::byte> got(100);
+    CHECK(spoiled->try_read(FileOffset(0), got) == Fault::damaged);
+    CHECK(spoiled->try_read(FileOffset(256 << 10), got) == Fault::none);
+    packed[15] = std::byte{9};
+    const TemporaryFile other(packed);
+    CHECK(error_of([&] { open_lzop(open_file(other.path()), warnings); }, other.path()) ==
+          "FILE: is packed with lzop in a way that kcrash does not read (method 9, flags 0x3); unpack it");
+    const TemporaryFile nothing(write_lzop({}, 4096));
+    CHECK(error_of([&] { open_lzop(open_file(nothing.path()), warnings); }, nothing.path()) ==
+          "FILE: damaged lzop file: nothing can be unpacked");
+    CHECK(lzop_head(*open_file(nothing.path()), 100).empty());
+}
+
 TEST_CASE("packed files are safe to read from many threads") {
     const auto plain = plain_bytes();
     const TemporaryFile file(xz(plain, 1 << 20));
@@ -166,9 +206,12 @@ TEST_CASE("packed files are safe to read from many threads") {
     CHECK(wrong == 0);
 }
 
-TEST_CASE("a dump inside gzip or xz opens, and one inside another packer is refused with advice") {
+TEST_CASE("a dump inside gzip, xz or lzop opens, and one inside another packer is refused with advice") {
     const auto kdump = write_kdump(parse_memory("0-f number"));
-    const OpenFixture zipped(gzip(kdump)), packed(xz(kdump, 4096));
+    const OpenFixture zipped(gzip(kdump)), packed(xz(kdump, 4096)), lzop(write_lzop(kdump, 10000));
+    CHECK(lzop.info().format == "lzop kdump-compressed v6");
+    CHECK(lzop.has_number(5));
+    CHECK(looks_like_dump(*open_file(lzop.file.path())));
     CHECK(zipped.info().format == "gzip kdump-compressed v6");
     CHECK(packed.info().format == "xz kdump-compressed v6");
     CHECK(zipped.has_number(5));
