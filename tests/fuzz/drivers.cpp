@@ -49,7 +49,8 @@ void use_dump(const Dump& dump) {
 void use_file(const ByteSource& file) {
     std::vector<std::byte> piece(5000);
     for (uint64_t at = 0; at < file.size() && at < 200'000; at += piece.size()) (void)file.try_read(FileOffset(at), piece);
-    (void)file.try_read(FileOffset(UINT64_MAX), piece);
+    for (const uint64_t at : {file.size() / 2, file.size() - std::min<uint64_t>(file.size(), piece.size()), UINT64_MAX})
+        (void)file.try_read(FileOffset(at), piece);
     (void)file.next_data(FileOffset(file.size() / 2));
 }
 

@@ -26,7 +26,7 @@ private:
 // Reads the first pages, some far ones and the last, and everything else that the dump tells. Aborts when its ranges of memory do
 // not ascend.
 void use_dump(const Dump& dump);
-// Reads the first 200 kB, piece by piece, and asks for its holes.
+// Reads the first 200 kB, piece by piece, its middle and its end, and asks for its holes.
 void use_file(const ByteSource& file);
 
 } // namespace kcrash::fuzz

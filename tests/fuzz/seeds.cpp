@@ -3,9 +3,11 @@
 // tables the fixtures' own, and of what lies inside a dump a few of each.
 #include "tests/fixtures/every_format.hpp"
 #include "tests/fixtures/kdump_writer.hpp"
+#include "tests/fixtures/lkcd_writer.hpp"
 #include "tests/fixtures/memory_files.hpp"
 #include "tests/fixtures/notes_writer.hpp"
 #include "tests/fixtures/packed_writer.hpp"
+#include "tests/fixtures/xen_writer.hpp"
 #include "tests/fuzz/drivers.hpp"
 #include "tests/fuzz/walks.hpp"
 #include <algorithm>
@@ -59,6 +61,8 @@ void add_formats(const Seeds& seeds) {
         seeds.add(drivers.at(sample.name.substr(0, sample.name.find_first_of(", "))), sample.name, sample.bytes);
     FixtureMemory memory = parse_memory("0-3 number\n 8 zero\n 9 number");
     memory.pages[2].bytes = note_page();
+    seeds.add("lkcd", "registers", write_lkcd(memory, {.version = 8, .word_size = 8, .machine = "x86_64", .rips = {0xffffffff80100000, 1}}));
+    for (const bool old : {false, true}) seeds.add("xen_core", old ? "paravirtual old" : "paravirtual", write_xen(memory, {.paravirtual = true, .old_word = old ? 8u : 0u}));
     for (const uint32_t version : {1u, 3u, 4u, 5u, 6u, 7u})
         seeds.add("vmware_guest", "guest" + std::to_string(version), write_guest(memory, version));
     for (const uint32_t id : {0xbed0bed0u, 0xbed3bed3u, 0xbad1bad1u}) seeds.add("vmware", "vmss" + std::to_string(id), write_vmss(memory, true, 2, id));
@@ -87,11 +91,55 @@ void add_packed(const Seeds& seeds) {
         large.insert(large.end(), page.begin(), page.end());
     }
     seeds.add("gzip", "large", write_gzip(large));
+    for (const size_t part : {300'000u, 1'200'000u}) seeds.add("gzip", "points of " + std::to_string(part), write_gzip(large, part));
+    Bytes members = write_gzip(plain);
+    for (const size_t size : {0u, 100u, 8192u}) {
+        const Bytes member = write_gzip(std::span(plain).first(size));
+        members.insert(members.end(), member.begin(), member.end());
+    }
+    seeds.add("gzip", "members", members);
     for (const uint64_t block : {1000u, 100000u}) seeds.add("xz", "blocks of " + std::to_string(block), write_xz(plain, block));
     const Bytes stream = write_qemu_stream(parse_memory("0-3 number\n 8 zero"));
-    seeds.add("qemu_stream", "mapped", write_qemu_stream(parse_memory("0-3 number"), {.mapped = true}));
+    for (const uint32_t flags : {3u, 0x300u, 0x40u, 0u}) seeds.add("lzop", "flags " + std::to_string(flags), write_lzop(plain, 3000, flags));
     seeds.add("libvirt", "gzip", write_libvirt(write_gzip(stream), 1));
+    seeds.add("libvirt", "lzop", write_libvirt(write_lzop(stream, 5000), 4));
     seeds.add("libvirt", "xz", write_libvirt(write_xz(stream, 5000), 3));
+}
+
+// A stream of every machine, what the others lack, and what is refused.
+void add_streams(const Seeds& seeds) {
+    const FixtureMemory memory = parse_memory("0-3 number\n 8 zero\n 9 fill 5");
+    constexpr uint64_t gib = uint64_t{1} << 30;
+    const std::pair<const char*, const char*> machines[] = {
+        {"pc-i440fx-7.2", "/objects/ram-node0"}, {"microvm", "mem0"}, {"rhel6.6.0", "pc.ram"}, {"virt-7.2", "mach-virt.ram"},
+        {"virt", "riscv_virt_board.ram"}, {"virt", "loongarch.lowram"}, {"pseries-7.2", "ppc_spapr.ram"}, {"s390-ccw-virtio-7.2", "s390.ram"},
+        {"pc-q35-7.2", "something"}, {"unknown", "dimm0"}};
+    for (const auto& [machine, block] : machines) seeds.add("qemu_stream", std::string(machine) + "-" + (block + (block[0] == '/')), write_qemu_stream(memory, {.machine = machine, .block = block}));
+    for (const char* machine : {"pc-q35-7.2", "virt"})
+        seeds.add("qemu_stream", std::string("large ") + machine,
+                  write_qemu_stream(memory, {.machine = machine, .block = machine[0] == 'v' ? "loongarch.ram" : "pc.ram", .memory = 5 * gib}));
+    seeds.add("qemu_stream", "mapped", write_qemu_stream(parse_memory("0-3 number"), {.mapped = true}));
+    seeds.add("qemu_stream", "cpus", write_qemu_stream(memory, {.cpus = {std::string(488, '\1'), std::string(488, '\2')}, .again = {1, 2}}));
+    seeds.add("qemu_stream", "cut", write_qemu_stream(memory, {.whole = false}));
+    const Bytes plain = write_qemu_stream(memory);
+    const auto with = [&](const char* name, std::string_view data) { // a subsection of the configuration
+        ByteImage part(ByteOrder::big);
+        part.put<uint8_t>(0, 5);
+        part.put<uint8_t>(1, static_cast<uint8_t>(std::string_view(name).size()));
+        part.put_text(2, name);
+        part.put<uint32_t>(part.size(), 1);
+        part.put_text(part.size(), data);
+        Bytes all = plain;
+        all.insert(all.begin() + 13 + 10, part.bytes.begin(), part.bytes.end()); // behind "pc-q35-7.2"
+        std::string file = std::string("part ") + name;
+        std::replace(file.begin(), file.end(), '/', '-');
+        seeds.add("qemu_stream", file + std::to_string(data.size()), all);
+    };
+    with("configuration/uuid", std::string_view("0123456789abcdef"));
+    with("configuration/target-page-bits", std::string_view("\0\0\0\x0c", 4));
+    with("configuration/capabilities", std::string_view("\0\0\0\1\6xbzrle", 11));
+    with("configuration/capabilities", std::string_view("\0\0\0\0", 4));
+    with("configuration/other", {});
 }
 
 // What lies inside a dump.
@@ -130,5 +178,5 @@ int main(int argc, char** argv) {
         return 2;
     }
     const Seeds seeds(argv[1]);
-    for (const auto add : {add_formats, add_split, add_packed, add_inside, add_walks}) add(seeds);
+    for (const auto add : {add_formats, add_split, add_packed, add_streams, add_inside, add_walks}) add(seeds);
 }
