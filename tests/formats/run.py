@@ -13,6 +13,7 @@ import http.server
 import lzma
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import socket
@@ -140,22 +141,58 @@ class Suite:
             return self.count.skip("nbdkit's curl plugin is not here")
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (RangeHandler,), {"content": dump.read_bytes()}))
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        place, pid = self.folder / "http.sock", self.folder / "http.pid"
+        try:
+            self.behind_nbdkit("HTTP", dump, "curl", f"url=http://127.0.0.1:{server.server_port}/vmcore")
+        finally:
+            server.shutdown()
+
+    def nbd_over_ssh(self, dump):
+        """A dump on a machine behind SSH, through nbdkit's ssh plugin: an sshd of our own on loopback, with keys of its own."""
+        sshd = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
+        if not sshd or not shutil.which("nbdkit") or subprocess.run(["nbdkit", "--dump-plugin", "ssh"], capture_output=True).returncode != 0:
+            return self.count.skip("sshd or nbdkit's ssh plugin is not here")
+        place = self.folder / "ssh"
+        place.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd's own, for its unprivileged half
+        for key in ("host", "user"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place / key], check=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        (place / "config").write_text(f"Port {port}\nListenAddress 127.0.0.1\nHostKey {place}/host\nAuthorizedKeysFile {place}/user.pub\n"
+                                      "StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n")
+        (place / "known").write_text(f"[127.0.0.1]:{port} {(place / 'host.pub').read_text()}")
+        server = subprocess.Popen([sshd, "-D", "-e", "-f", place / "config"], stderr=open(place / "log", "w"))
+        try:
+            for _ in range(50):
+                with socket.socket() as there:
+                    if there.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.2)
+            self.behind_nbdkit("SSH", dump, "ssh", "host=127.0.0.1", f"port={port}", f"user={pwd.getpwuid(os.geteuid()).pw_name}",
+                               f"path={dump.resolve()}", f"identity={place}/user", f"known-hosts={place}/known")
+        finally:
+            server.terminate()
+            server.wait()
+
+    def behind_nbdkit(self, name, dump, *plugin):
+        """What the commands say of the dump is what they say of it through nbdkit, and not all of it is fetched."""
+        place, pid = self.folder / f"{name}.sock", self.folder / f"{name}.pid"
         uri = f"nbd+unix:///?socket={place}"
-        subprocess.run(["nbdkit", "-r", "-U", place, "--pidfile", pid, "curl", f"url=http://127.0.0.1:{server.server_port}/vmcore"], check=True)
+        subprocess.run(["nbdkit", "-r", "-U", place, "--pidfile", pid, *plugin], check=True)
         try:
             for _ in range(50):
                 if pid.exists():
                     break
                 time.sleep(0.2)
             self.count.check(self.say(uri)[0] == self.say(dump)[0],
-                             "NBD, through nbdkit's curl plugin: the commands say the same", self.say(uri)[1])
+                             f"NBD, through nbdkit's {plugin[0]} plugin: the commands say the same", self.say(uri)[1])
             facts = self.identity(uri)[0]["items"][0]
-            self.count.check(0 < facts["fetched"] < facts["bytes"] and facts["bytes"] == dump.stat().st_size, "over HTTP only what is touched is fetched",
-                             str(facts))
+            self.count.check(0 < facts["fetched"] < facts["bytes"] and facts["bytes"] == dump.stat().st_size,
+                             f"over {name} only what is touched is fetched", str(facts))
         finally:
             os.kill(int(pid.read_text()), 15)
-            server.shutdown()
 
     def debug_files(self, sample):
         """vmlinux by its build-id: next to the dump, in --debug-dir, from a real debuginfod on loopback."""
@@ -259,6 +296,7 @@ def main():
         suite.packed(committed.dump)
         suite.nbd(committed.dump)
         suite.nbd_over_http(committed.dump)
+        suite.nbd_over_ssh(committed.dump)
         suite.block_device(committed.dump)
         suite.debug_files(committed)
     else:
