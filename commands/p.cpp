@@ -24,13 +24,13 @@ Object from_history(const Session& session, std::string_view dollar) {
     uint64_t number = back && digits.empty() ? 1 : 0;
     if (!digits.empty()) {
         const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-        if (error != std::errc() || end != digits.data() + digits.size()) throw UsageError(fmt::format("there is no value {}", dollar));
+        if (error != std::errc() || end != digits.data() + digits.size()) throw LookupError(fmt::format("there is no value {}", dollar));
     }
     const uint64_t count = session.values.size();
     const bool by_number = !back && !digits.empty();
     const uint64_t index = by_number ? number - 1 : count - 1 - number;
     if (count == 0 || index >= count || (by_number && number == 0))
-        throw UsageError(count == 0 ? "the history of values is empty" : fmt::format("there is no value {}: the history has $1 to ${}", dollar, count));
+        throw LookupError(count == 0 ? "the history of values is empty" : fmt::format("there is no value {}: the history has $1 to ${}", dollar, count));
     if (session.values[index].in_gdb) throw UsageError(fmt::format("{} is a value of GDB's", dollar));
     return session.values[index].object;
 }
