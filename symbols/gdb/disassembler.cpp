@@ -4,18 +4,24 @@
 // It is C that calls back: for the bytes of an instruction, for each piece of its text, for each address to be shown. No exception
 // may pass through it, since it would leave its state half made: what a callback throws is kept and thrown again once it has
 // returned. Pieces of text come with a style; "mnemonic" and "comment" are where we cut. Machines that do not tell styles are cut
-// at the first blank.
+// at the first blank, and at the tab behind the operands.
 //
 // That an instruction cannot be read is told in three ways. memory_error_func() is called (all but x86); the decoder of x86 reads
 // byte by byte, never more than it needs, and where that fails prints what it has as ".byte"; others ask for more than an
-// instruction may have, and are content with less. What it returns then may be an errno that looks like a size.
+// instruction may have, are content with less, and print ".short" where that is not enough. What they return then may be an
+// errno that looks like a size.
+//
+// To add a machine, add the line of its decoder to `decoders`.
 #include "symbols/gdb/disassembler.hpp"
 #define PACKAGE "kcrash" // bfd.h asks for a config.h, and takes this for it
-#include <dis-asm.h>
+extern "C" {
+#include <disassemble.h>
+}
 #include <algorithm>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <stdexcept>
@@ -29,6 +35,33 @@ namespace {
 std::mutex& library_lock() {
     static std::mutex lock;
     return lock;
+}
+
+struct Decoder {
+    const char* name; // BFD's
+    bfd_architecture arch;
+    unsigned long mach;
+    disassembler_ftype (*function)();
+    void (*prepare)(disassemble_info*) = nullptr;
+    bool own_data = false;    // info->private_data is the caller's to free
+    bool reads_bytes = false; // of an instruction one by one
+};
+
+const Decoder decoders[] = {
+    {"i386:x86-64", bfd_arch_i386, bfd_mach_x86_64, []() -> disassembler_ftype { return print_insn_i386; }, nullptr, false, true},
+    {"i386", bfd_arch_i386, bfd_mach_i386_i386, []() -> disassembler_ftype { return print_insn_i386; }, nullptr, false, true},
+    {"aarch64", bfd_arch_aarch64, bfd_mach_aarch64, []() -> disassembler_ftype { return print_insn_aarch64; }},
+    {"arm", bfd_arch_arm, bfd_mach_arm_unknown, []() -> disassembler_ftype { return print_insn_little_arm; }},
+    {"riscv:rv64", bfd_arch_riscv, bfd_mach_riscv64, [] { return riscv_get_disassembler(nullptr); }, nullptr, true},
+    {"s390:64-bit", bfd_arch_s390, bfd_mach_s390_64, []() -> disassembler_ftype { return print_insn_s390; }, disassemble_init_s390},
+    {"powerpc:common64", bfd_arch_powerpc, bfd_mach_ppc64, []() -> disassembler_ftype { return print_insn_little_powerpc; }, disassemble_init_powerpc, true},
+    {"Loongarch64", bfd_arch_loongarch, bfd_mach_loongarch64, []() -> disassembler_ftype { return print_insn_loongarch; }},
+};
+
+const Decoder& decoder_of(const char* name) {
+    for (const Decoder& decoder : decoders)
+        if (std::string_view(decoder.name) == name) return decoder;
+    throw std::invalid_argument(std::string("no decoder is known for the machine ") + name);
 }
 
 // What libopcodes writes for one instruction.
@@ -50,6 +83,11 @@ public:
         result.operands = text_.substr(end);
         result.comment = comment_;
         result.before_operands = blanks_at_end(result.mnemonic) + blanks_at_start(result.operands);
+        // Without styles, it is a tab that stands before a comment.
+        if (const size_t tab = result.operands.find('\t'); tab != std::string::npos) {
+            result.comment.insert(0, result.operands, tab);
+            result.operands.resize(tab);
+        }
         result.before_comment = blanks_at_end(result.operands) + blanks_at_start(result.comment);
         return result;
     }
@@ -76,11 +114,12 @@ private:
 } // namespace
 
 struct Disassembler::State {
-    State(const CodeMachine& code, Read read, Name name) : machine(code), read_(std::move(read)), name_(std::move(name)) {}
+    State(const CodeMachine& code, Read read, Name name) : machine(code), decoder(decoder_of(code.name)), read_(std::move(read)), name_(std::move(name)) {}
 
     disassemble_info info{};
     disassembler_ftype print = nullptr;
     const CodeMachine machine;
+    const Decoder& decoder;
 
     void begin() {
         pieces = {};
@@ -149,19 +188,16 @@ Disassembler::Disassembler(const CodeMachine& machine, bool big_endian, Read rea
     };
     info.memory_error_func = [](int, bfd_vma, disassemble_info* of) { static_cast<State*>(of->stream)->memory_error = true; };
     info.print_address_func = [](bfd_vma address, disassemble_info* of) { static_cast<State*>(of->stream)->write_address(address); };
-    const bfd_arch_info_type* known = bfd_scan_arch(machine.name);
-    if (!known) throw std::invalid_argument(std::string("libopcodes knows no machine ") + machine.name);
-    info.arch = known->arch;
-    info.mach = known->mach;
+    info.arch = state_->decoder.arch;
+    info.mach = state_->decoder.mach;
     info.endian = info.endian_code = big_endian ? BFD_ENDIAN_BIG : BFD_ENDIAN_LITTLE;
-    disassemble_init_for_target(&info);
-    state_->print = disassembler(info.arch, big_endian, info.mach, nullptr);
-    if (!state_->print) throw std::invalid_argument(std::string("libopcodes cannot decode ") + machine.name);
+    if (state_->decoder.prepare) state_->decoder.prepare(&info);
+    state_->print = state_->decoder.function();
 }
 
 Disassembler::~Disassembler() {
     const std::lock_guard guard(library_lock());
-    disassemble_free_target(&state_->info);
+    if (state_->decoder.own_data) std::free(state_->info.private_data);
 }
 
 std::optional<InstructionText> Disassembler::decode(uint64_t address, uint64_t& unreadable) {
@@ -173,12 +209,12 @@ std::optional<InstructionText> Disassembler::decode(uint64_t address, uint64_t& 
     state.info.disassembler_options = odd ? state.machine.odd_options : state.machine.options;
     const int size = state.print(odd ? address & ~uint64_t{1} : address, &state.info);
     if (state.thrown) std::rethrow_exception(std::exchange(state.thrown, nullptr));
-    const bool cut_off = state.failed_at && state.info.arch == bfd_arch_i386;
+    InstructionText result = state.pieces.cut();
+    const bool cut_off = state.failed_at && (state.decoder.reads_bytes || result.mnemonic.starts_with('.'));
     if (state.memory_error || cut_off || size <= 0) {
         unreadable = state.failed_at.value_or(address);
         return std::nullopt;
     }
-    InstructionText result = state.pieces.cut();
     result.size = static_cast<unsigned>(size);
     result.refers_to = state.refers_to;
     return result;

@@ -33,7 +33,7 @@ target_link_libraries(gdb_archives INTERFACE ${gdb_archives},--end-group PkgConf
 # For the disassembler: libopcodes' headers alone.
 add_library(gdb_opcodes INTERFACE)
 add_library(gdb::opcodes ALIAS gdb_opcodes)
-target_include_directories(gdb_opcodes SYSTEM INTERFACE ${GDB_BUILD}/bfd ${GDB_SOURCE}/include)
+target_include_directories(gdb_opcodes SYSTEM INTERFACE ${GDB_BUILD}/bfd ${GDB_SOURCE}/include ${GDB_SOURCE}/opcodes)
 target_link_libraries(gdb_opcodes INTERFACE $<LINK_ONLY:gdb_archives>)
 
 # For GDB's facade: all of its headers, in GDB's own order.
