@@ -30,6 +30,7 @@ struct Settings {
     uint64_t scope = 0;
     bool silent = false;
     bool old_bt = false;           // bt -O
+    unsigned bug_bytes = 0;        // dis -b: data behind ud2
 };
 
 class GdbBridge;

@@ -33,6 +33,7 @@ struct TargetOptions {
     std::map<std::string, uint64_t, std::less<>> machine; // -m name=value
     std::vector<std::string> module_directories;   // --mod
     std::vector<std::string> debug_directories;    // where debug files are searched, besides the usual places
+    std::vector<std::string> source_directories;   // --src: where the kernel's source tree is
     ProgressMaker progress;                        // told of what takes long; empty: nobody
     // Told while debuginfod fetches vmlinux: bytes there, bytes in all (0: unknown). False stops it.
     std::function<bool(uint64_t, uint64_t)> fetch_progress = [](uint64_t, uint64_t) { return true; };
@@ -68,6 +69,7 @@ public:
     void load_module(std::string_view name, const std::string& object_file, bool list_sections = false);
     void unload_module(std::string_view name);                               // mod -d
     std::vector<std::string> module_search_path() const; // --mod, debug folders, the folder of vmlinux
+    std::vector<std::string> source_search_path() const; // --src, the folder of vmlinux
     std::string find_module_object(const LoadedModule& module) const; // empty: none is found
 
     // DWARF of the file that covers the address (or of the kernel); null when there is none. Opened on first use.

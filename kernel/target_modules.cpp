@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Loading and forgetting the symbols of a module's file: each makes a new snapshot of all symbols.
+// Loading and forgetting the symbols of a module's file: each makes a new snapshot of all symbols. Where such files may lie.
 #include "core/error.hpp"
 #include "kernel/target_open.hpp"
 #include "symbols/debug_files.hpp"
@@ -14,15 +14,23 @@ size_t index_of(const std::vector<LoadedModule>& modules, std::string_view name)
     throw LookupError(fmt::format("module \"{}\" is not loaded in the dumped kernel; \"mod\" lists those that are", name));
 }
 
+void add_folder_of(const std::string& vmlinux, std::vector<std::string>& places) {
+    const size_t slash = vmlinux.rfind('/');
+    if (!vmlinux.empty()) places.push_back(slash == std::string::npos ? "." : vmlinux.substr(0, slash));
+}
+
 } // namespace
 
 std::vector<std::string> Target::module_search_path() const {
     std::vector<std::string> places = options_.module_directories;
     places.insert(places.end(), options_.debug_directories.begin(), options_.debug_directories.end());
-    if (!options_.vmlinux.empty()) {
-        const size_t slash = options_.vmlinux.rfind('/');
-        places.push_back(slash == std::string::npos ? "." : options_.vmlinux.substr(0, slash));
-    }
+    add_folder_of(options_.vmlinux, places);
+    return places;
+}
+
+std::vector<std::string> Target::source_search_path() const {
+    std::vector<std::string> places = options_.source_directories;
+    add_folder_of(options_.vmlinux, places);
     return places;
 }
 

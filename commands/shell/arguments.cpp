@@ -61,6 +61,8 @@ constexpr ProcessOption table[] = {
      [](A& a, S& v) { a.target.module_directories.push_back(v); }},
     {"", "debug-dir", "DIR", "search DIR for debug files, besides /usr/lib/debug",
      [](A& a, S& v) { a.target.debug_directories.push_back(v); }},
+    {"", "src", "DIR", "search DIR for the kernel's source",
+     [](A& a, S& v) { a.target.source_directories.push_back(v); }},
     {"", "kaslr", "OFFSET|auto", "the kernel's KASLR offset", set_kaslr},
     {"m", "machdep", "NAME=VALUE", "a fact of the machine: phys_base=0x1000000", set_machine},
     {"", "no_modules", "", "leave modules out", [](A& a, S&) { a.target.load_modules = false; }},
@@ -87,7 +89,6 @@ constexpr ProcessOption table[] = {
      [](A& a, S& v) { file_mode(a, Mode::gdb_index, v); }},
     {"", "man", "", "print the manual page, for man -l", [](A& a, S&) { a.mode = Mode::manual; }},
 
-    {"", "src", "DIR", "no command here lists source", nullptr},
     {"f", "", "", "files are known by what is in them, compressed or not", nullptr},
     {"S", "", "", "System.map is not used: the dump has its own symbols", nullptr},
     {"x", "", "", "there are no extensions in this build", nullptr},

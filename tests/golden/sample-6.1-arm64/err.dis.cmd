@@ -1,0 +1,2 @@
+dis nosuchsymbol
+dis 0
