@@ -35,6 +35,7 @@ struct State {
     std::exception_ptr host_error;   // thrown by an Output; goes on once GDB has been left
     std::map<uint64_t, std::string> unreadable; // address -> reason, of the running command
     bool wrote = false;              // the running command tried to write memory
+    bool started = false;            // GDB was initialised
     bool loaded = false;             // the kernel's symbols, the target
     bool leave = false;
     std::set<struct gdbarch*> prepared;

@@ -7,19 +7,13 @@ p/t 10
 p/c 65
 p 7.5 / 2
 p $_strlen("abc")
-p $1 + 1
-gdb print $5 * 2
+gdb print $ * 2
 p $
 ptype struct rb_root
 whatis struct list_head
 info symbol schedule
 x/2xg &init_task
 gdb info line schedule
-gdb frame 2
-p fmt
-info locals
-gdb bt 3
 set 1
 gdb bt 3
-gdb thread
 gdb python print(gdb.parse_and_eval("init_task.pid"))
