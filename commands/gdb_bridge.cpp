@@ -10,6 +10,7 @@
 #include "symbols/types.hpp"
 #include <cstdio>
 #include <fcntl.h>
+#include <filesystem>
 #include <fmt/format.h>
 #include <spawn.h>
 #include <sys/file.h>
@@ -101,10 +102,13 @@ void GdbBridge::take_values() {
 
 void GdbBridge::apply_settings() {
     const Settings& settings = session_.settings;
-    const std::string wanted = fmt::format("set print elements {}\nset print array {}\nset print null-stop {}\nset output-radix {}\nset print pretty on", settings.print_max,
-                                           settings.print_array ? "on" : "off", settings.null_stop ? "on" : "off", settings.radix);
+    std::string wanted = fmt::format("set print elements {}\nset print array {}\nset print null-stop {}\nset output-radix {}\nset print pretty on",
+                                     settings.print_max, settings.print_array ? "on" : "off", settings.null_stop ? "on" : "off", settings.radix);
+    if (applied_.empty())
+        for (const std::string& folder : session_.target().options().source_directories)
+            wanted += fmt::format("\ndirectory \"{}\"", std::filesystem::absolute(folder).string());
     if (wanted == applied_) return;
-    gdb_->execute(wanted, {});
+    gdb_->execute(wanted, [](const std::string&) {}); // GDB repeats what it was told
     applied_ = wanted;
 }
 

@@ -105,6 +105,14 @@ class Abuse:
         numbers = re.findall(r"\$(\d+) = (\d+)", said.stdout)
         self.check(numbers == [("1", "2"), ("2", "3"), ("3", "5"), ("4", "10"), ("5", "10"), ("6", "5")], "p and GDB share one history", said.stdout)
 
+    def sources(self):
+        file = self.home.path / "some source/kernel/panic.c"
+        file.parent.mkdir(parents=True)
+        file.write_text("".join(f"line {number} of this file\n" for number in range(1, 900)))
+        words = [*self.sample.arguments(), "-s", "--src", str(file.parent.parent), "-C", "gdb frame 2", "-C", "gdb list 358,359"]
+        said = tool.run(self.options.kcrash, words, self.home, merge=True).stdout
+        self.check("358\tline 358 of this file\n" in said and "359\tline 359 of this file\n" in said, "GDB finds source under --src", said)
+
     def leaves(self):
         said = self.script("gdb quit", "p 6*7")
         self.check(said.returncode == 0 and "42" not in said.stdout, "gdb quit leaves kcrash", said.stdout)
@@ -118,7 +126,7 @@ def main():
         count.skip("the committed sample is not there")
         count.finish()
     abuse = Abuse(options, sample, count)
-    for test in (abuse.refusals, abuse.survivals, abuse.interrupts, abuse.init_files, abuse.standard_input, abuse.outputs, abuse.history, abuse.leaves):
+    for test in (abuse.refusals, abuse.survivals, abuse.interrupts, abuse.init_files, abuse.standard_input, abuse.outputs, abuse.history, abuse.sources, abuse.leaves):
         try:
             test()
         except (TimeoutError, EOFError, OSError) as error:
