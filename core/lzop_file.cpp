@@ -28,6 +28,7 @@ namespace {
 constexpr uint32_t plain_adler = 1 << 0, stored_adler = 1 << 1, extra_field = 1 << 6, plain_crc = 1 << 8, stored_crc = 1 << 9,
                    multipart = 1 << 10, filtered = 1 << 11;
 constexpr uint32_t largest_block = uint32_t{64} << 20; // lzop's own limit
+constexpr uint64_t most_expanded = 256;                // a byte of LZO1X makes a match 255 bytes longer, no more
 constexpr uint64_t cache_bytes = uint64_t{64} << 20;
 constexpr size_t magic_bytes = 9, header_bytes = 9 + 25 + 255 + 4 + 4; // up to the extra field's bytes
 
@@ -80,7 +81,7 @@ std::vector<Block> read_blocks(const ByteSource& file, const Header& header, boo
         if (size == 0) break;
         if (file.try_read(FileOffset(at), words) != Fault::none) return blocks;
         const uint32_t stored = load<uint32_t>(words + 4, ByteOrder::big);
-        if (size > largest_block || stored == 0 || stored > size) return blocks;
+        if (size > largest_block || stored == 0 || stored > size || size / most_expanded > stored) return blocks;
         at += 8 + plain_checks + (stored < size ? stored_checks : 0);
         if (at > file.size() || stored > file.size() - at) return blocks;
         blocks.push_back({begin, at, size, stored});

@@ -84,7 +84,7 @@ private:
     // False: the server failed, or did not answer.
     bool read_blocks(std::shared_ptr<std::vector<std::byte>> into, uint64_t at) const {
         if (lost_) return false;
-        const int64_t cookie = nbd_aio_pread(handle_.get(), into->data(), into->size(), at, NBD_NULL_COMPLETION, 0);
+        const int64_t cookie = nbd_aio_pread(handle_.get(), into->data(), into->size(), at, nbd_completion_callback{}, 0);
         if (cookie < 0) return false;
         const auto end = Clock::now() + patience_;
         int done = 0;

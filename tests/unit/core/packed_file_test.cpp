@@ -4,6 +4,7 @@
 #include "tests/fixtures/kdump_writer.hpp"
 #include "tests/fixtures/open_fixture.hpp"
 #include "tests/fixtures/packed_writer.hpp"
+#include <algorithm>
 #include <atomic>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -187,6 +188,20 @@ TEST_CASE("lzop: a cut file gives what is before the cut, a damaged block spoils
     CHECK(error_of([&] { open_lzop(open_file(nothing.path()), warnings); }, nothing.path()) ==
           "FILE: damaged lzop file: nothing can be unpacked");
     CHECK(lzop_head(*open_file(nothing.path()), 100).empty());
+}
+
+TEST_CASE("lzop: a block that claims more than its bytes can unpack to is not believed") {
+    auto packed = write_lzop(std::vector<std::byte>(256 << 10), 256 << 10); // zeros: LZO's best case
+    std::vector<std::string> warnings;
+    const TemporaryFile file(packed);
+    std::vector<std::byte> got(256 << 10, std::byte{1});
+    CHECK(open_lzop(open_file(file.path()), warnings)->try_read(FileOffset(0), got) == Fault::none);
+    CHECK(std::all_of(got.begin(), got.end(), [](std::byte b) { return b == std::byte{0}; }));
+    CHECK(warnings.empty());
+    constexpr size_t size_at = 9 + 25 + 4 + 4;
+    packed[size_at] = std::byte{3}; // 48 MB
+    const TemporaryFile other(packed);
+    CHECK(error_of([&] { open_lzop(open_file(other.path()), warnings); }, other.path()) == "FILE: damaged lzop file: nothing can be unpacked");
 }
 
 TEST_CASE("packed files are safe to read from many threads") {
