@@ -7,7 +7,6 @@
 //   kernel/stack/stack_<name>.cpp  one `const StackMachine` (kernel/stack/machine.hpp): which stacks there are, where a task that
 //                                  sleeps goes on, how frames are chained; and a line in kernel/stack/machines.cpp
 //   core/dump/machines.cpp         its names, where they are missing
-//   symbols/gdb/disassembler.cpp   the line of its decoder, where it is missing
 //   tests/unit/arch/               walks over tables written as text, for every layout; a machine in vmcore-samples/lib/machines.sh
 //                                  and a recipe for a real dump, over which the truth tests run
 // Nothing else may ask which architecture it is: a fact that is missing belongs into one of the two records.

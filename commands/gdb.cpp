@@ -45,6 +45,12 @@ Examples:
   One line of Python; a file with commands:
     gdb python print(gdb.parse_and_eval("jiffies"))
     gdb source /tmp/commands.gdb
+  Several lines, up to "end": at the prompt, in a file of commands and on standard input:
+    define two
+    print $arg0
+    print $arg1
+    end
+    two jiffies sizeof(long)
 )help",
     .run = run,
     .raw_arguments = true,

@@ -30,6 +30,7 @@ public:
     void wake() { gdb(); }
     void take_task();
     void give_task();
+    void forget_stacks(); // stacks begin elsewhere now: set -a
 
 private:
     Gdb& gdb();

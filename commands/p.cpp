@@ -88,9 +88,10 @@ public:
         if (!target_.elf() || (is_name(text_) && !session_.gdb().awake())) std::rethrow_exception(refused);
         try {
             of_gdb("");
-        } catch (const Error& error) {
-            const bool calls = std::string_view(error.what()).starts_with("You can't do that without a process");
-            if (calls || unknown_name) std::rethrow_exception(refused); // ours says more
+        } catch (const UsageError&) { // it would call a function: ours says more
+            std::rethrow_exception(refused);
+        } catch (const Error&) {
+            if (unknown_name) std::rethrow_exception(refused);
             throw;
         }
     }

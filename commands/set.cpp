@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // set: the current task, and the variables of the session.
 #include "commands/banner.hpp"
+#include "commands/gdb_bridge.hpp"
 #include "commands/settings.hpp"
 #include "commands/task_header.hpp"
 #include <fmt/format.h>
@@ -41,6 +42,7 @@ const Task& panic_task(const Session& session) {
 void mark_active(Session& session) {
     const Task& task = session.current();
     session.tasks().set_active(task);
+    session.gdb().forget_stacks();
     Fields fields = task_fields(task);
     session.report().record("active", "\"{command}\" task {task} has been marked as the active task on cpu {cpu}", fields);
 }

@@ -137,22 +137,28 @@ uint64_t GdbKernel::code_address(uint64_t value) const { return unsigned_code(ta
 
 // ---- modules
 
-void GdbKernel::add_module(std::vector<GdbModule>& found, const LoadedModule* module) {
-    if (!module || std::any_of(found.begin(), found.end(), [&](const GdbModule& one) { return one.name == module->name; })) return;
-    std::shared_ptr<ElfFile>& file = module_files_[module->name];
-    const std::string path = !module->object_file.empty() ? module->object_file : target_.find_module_object(*module);
-    if (path.empty() || module->sections.empty()) return;
+std::optional<GdbModule> GdbKernel::open_module(const LoadedModule& module) {
+    std::shared_ptr<ElfFile>& file = module_files_[module.name];
+    const std::string path = !module.object_file.empty() ? module.object_file : target_.find_module_object(module);
+    if (path.empty() || module.sections.empty()) return std::nullopt;
     if (!file || file->path() != path) {
         file = ElfFile::open(path);
         if (!file->has_dwarf())
             if (const FoundFile half = find_debug_half(*file, target_.options().debug_directories); !half.path.empty()) file = ElfFile::open(half.path);
     }
-    GdbModule result{module->name, file->readable_path(), {}};
-    for (const LoadedModule::Section& section : module->sections) {
+    GdbModule result{module.name, file->readable_path(), {}, {}};
+    for (const LoadedModule::Section& section : module.sections) {
         const ElfSection* in_file = file->section(section.name);
         if (in_file && (in_file->flags & SHF_ALLOC)) result.sections.emplace_back(section.name, section.address); // not .symtab
     }
-    found.push_back(std::move(result));
+    return result;
+}
+
+void GdbKernel::add_module(std::vector<GdbModule>& found, const LoadedModule* module) {
+    if (!module || std::any_of(found.begin(), found.end(), [&](const GdbModule& one) { return one.name == module->name; })) return;
+    try {
+        if (auto opened = open_module(*module)) found.push_back(std::move(*opened));
+    } catch (const std::exception& error) { found.push_back({module->name, {}, {}, error.what()}); }
 }
 
 std::vector<GdbModule> GdbKernel::modules(const std::string& line) {
@@ -166,7 +172,7 @@ std::vector<GdbModule> GdbKernel::modules(const std::string& line) {
         }
         if (const Task* task = find(current_task()))
             for (const Frame& frame : unwinder_.unwind(*task).frames) add_module(found, target_.symbols().module_of(frame.pc));
-    } catch (const std::exception&) {} // what cannot be opened has no symbols in GDB either
+    } catch (const std::exception&) {} // no list of modules, no stack: "mod" and "bt" say why
     return found;
 }
 

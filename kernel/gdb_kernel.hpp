@@ -45,6 +45,7 @@ private:
     const Task* find(uint64_t task) const;
     const AddressSpace* space_of(uint64_t task);
     GdbRegisters as_gdb(const Registers& registers) const;
+    std::optional<GdbModule> open_module(const LoadedModule& module); // nothing: there is no file of it
     void add_module(std::vector<GdbModule>& found, const LoadedModule* module);
 
     const Target& target_;

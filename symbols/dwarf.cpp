@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "symbols/dwarf_cfi.hpp"
 #include "symbols/dwarf_file.hpp"
+#include "symbols/dwarf_rows.hpp"
 #include "symbols/dwarf_types.hpp"
 #include "symbols/dwarf_variables.hpp"
 #include "symbols/sources.hpp"
@@ -45,7 +46,7 @@ private:
     std::optional<SourceLine> line_of(uint64_t pc) const {
         Dwarf_Die unit;
         if (!file_->unit_at(pc, unit)) return std::nullopt;
-        Dwarf_Line* found = dwarf_getsrc_die(&unit, pc);
+        Dwarf_Line* found = line_row(unit, pc);
         const char* path = found ? dwarf_linesrc(found, nullptr, nullptr) : nullptr;
         if (!path) return std::nullopt;
         int line = 0, column = 0;

@@ -15,6 +15,10 @@ Role role_of(uint64_t attribute) {
     case DW_AT_external: return Role::external;
     case DW_AT_specification: return Role::specification;
     case DW_AT_str_offsets_base: return Role::string_base;
+    case DW_AT_byte_size: return Role::size;
+    case DW_AT_decl_line: return Role::line;
+    case DW_AT_language: return Role::language;
+    case DW_AT_location: case DW_AT_const_value: return Role::location;
     default: return Role::other;
     }
 }

@@ -10,7 +10,7 @@
 namespace kcrash {
 
 // What an attribute is to the pass over names.
-enum class Role : uint8_t { other, name, sibling, declaration, external, specification, string_base };
+enum class Role : uint8_t { other, name, sibling, declaration, external, specification, string_base, size, line, language, location };
 
 struct Attribute {
     Role role;

@@ -87,18 +87,18 @@ bool write_all(int fd, const void* data, size_t size) {
     return true;
 }
 
-// Failing to write is no error: the next start builds the table again.
-void write_cache(const std::string& path, const Key& key, std::span<const std::byte> block) {
+} // namespace
+
+bool write_whole_file(const std::string& path, std::span<const std::byte> first, std::span<const std::byte> second) {
     std::string temporary = path + ".XXXXXX";
     const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-    if (fd < 0) return;
-    const CacheHeader header{CacheHeader::expected, key, hash_bytes(block)};
-    const bool written = write_all(fd, &header, sizeof header) && write_all(fd, block.data(), block.size());
+    if (fd < 0) return false;
+    const bool written = write_all(fd, first.data(), first.size()) && write_all(fd, second.data(), second.size());
     ::close(fd);
-    if (!written || ::rename(temporary.c_str(), path.c_str()) != 0) ::unlink(temporary.c_str());
+    if (written && ::rename(temporary.c_str(), path.c_str()) == 0) return true;
+    ::unlink(temporary.c_str());
+    return false;
 }
-
-} // namespace
 
 std::shared_ptr<const ImageBytes> cached_block(const ElfFile& file, std::string_view kind, bool use_cache,
                                                const std::function<std::vector<std::byte>()>& build) {
@@ -109,7 +109,8 @@ std::shared_ptr<const ImageBytes> cached_block(const ElfFile& file, std::string_
     if (auto mapped = map_cache(path, *key))
         if (is_symbol_image(mapped->bytes())) return mapped;
     auto block = build();
-    write_cache(path, *key, block);
+    const CacheHeader header{CacheHeader::expected, *key, hash_bytes(block)};
+    write_whole_file(path, std::as_bytes(std::span(&header, 1)), block); // where it cannot be written, the next start builds it again
     return own_bytes(std::move(block));
 }
 

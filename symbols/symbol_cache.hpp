@@ -12,4 +12,7 @@ namespace kcrash {
 std::shared_ptr<const ImageBytes> cached_block(const ElfFile& file, std::string_view kind, bool use_cache,
                                                const std::function<std::vector<std::byte>()>& build);
 
+// Writes a file whose readers never see half of it. False: it could not be written, and nothing has changed.
+bool write_whole_file(const std::string& path, std::span<const std::byte> first, std::span<const std::byte> second = {});
+
 } // namespace kcrash

@@ -83,12 +83,12 @@ void give_line_up() {
 }
 
 // A line, or nothing at its end (Ctrl-D). readline() itself would go on with the same line after Ctrl-C, hence its callback form.
-std::optional<std::string> read_line() {
+std::optional<std::string> read_line(const char* prompt) {
     const BlockedInterrupt blocked; // it comes in while ppoll() waits and nowhere else: none is missed
     interrupt_requested = 0;
     current->line_done = false;
     current->line.reset();
-    rl_callback_handler_install("kcrash> ", take_line);
+    rl_callback_handler_install(prompt, take_line);
     while (!current->line_done) {
         pollfd input{STDIN_FILENO, POLLIN, 0};
         const int ready = ppoll(&input, 1, nullptr, blocked.before());
@@ -130,8 +130,16 @@ void run_prompt(Session& session, Shell& shell) {
     History history;
     set_up(session);
     std::string edit = session.settings.edit;
+    const auto further = [&history](std::string& line) { // of a script of GDB's
+        const auto typed = read_line("> ");
+        if (interrupt_requested) throw Interrupted();
+        if (!typed) return false;
+        if (!typed->empty()) history.add(*typed);
+        line = *typed;
+        return true;
+    };
     while (!session.leave) {
-        const auto typed = read_line();
+        const auto typed = read_line("kcrash> ");
         if (!typed) {
             fmt::print("\n");
             std::fflush(stdout);
@@ -141,7 +149,7 @@ void run_prompt(Session& session, Shell& shell) {
             const auto line = ask_history(history, trim(*typed));
             if (!line || line->empty()) continue;
             history.add(*line);
-            shell.execute(*line);
+            shell.execute(*line, further);
         } catch (const Error& error) {
             fmt::print("kcrash: {}\n", escape(error.what(), true));
             std::fflush(stdout);

@@ -74,7 +74,9 @@ std::vector<std::string> split_commands(std::string_view text) {
     size_t begin = 0;
     for (size_t i = 0; i <= text.size(); ++i) {
         if (i < text.size() && (!nesting.outside(text[i]) || (text[i] != ';' && text[i] != '\n'))) continue;
-        if (const std::string command = trim(text.substr(begin, i - begin)); !command.empty()) commands.push_back(command);
+        const std::string_view part = text.substr(begin, i - begin);
+        const bool own_line = begin > 0 && text[begin - 1] == '\n'; // its indentation stays: Python may need it
+        if (const std::string command = trim(part); !command.empty()) commands.push_back(own_line ? std::string(part) : command);
         begin = i + 1;
     }
     return commands;

@@ -2,6 +2,7 @@
 // One line: alias, operators, command; and lines from files.
 #include "commands/shell/shell.hpp"
 #include "commands/alias.hpp"
+#include "commands/shell/gdb_script.hpp"
 #include "commands/shell/pager.hpp"
 #include "core/interrupt.hpp"
 #include <cerrno>
@@ -155,7 +156,7 @@ bool Shell::execute(std::string_view line) {
         std::optional<Setting> output;
         if (take_json(parts.command)) output.emplace(session_.settings.output, "json");
         switch (parts.redirection) {
-        case Redirection::none: return current_ ? run_to(parts.command, *current_, true) : run_paged(parts.command);
+        case Redirection::none: return run_command(parts.command);
         case Redirection::pipe: return run_piped(parts);
         case Redirection::write:
         case Redirection::append: return run_to_file(parts);
@@ -166,6 +167,17 @@ bool Shell::execute(std::string_view line) {
     } catch (const Error& error) { return fail(line, error.what()); }
     return false;
 }
+
+bool Shell::execute(std::string_view line, const NextLine& next) {
+    auto script = GdbScript::begin(line);
+    if (!script) return execute(line);
+    for (std::string more; !script->complete(); script->add(more))
+        if (!next(more)) return fail(line, fmt::format("the \"end\" of \"{}\" is missing", script->word()));
+    if (!current_) interrupt_requested = 0;
+    return run_command(fmt::format("gdb {}", script->text()));
+}
+
+bool Shell::run_command(const std::string& command) { return current_ ? run_to(command, *current_, true) : run_paged(command); }
 
 // The command is past its alias: the backslash keeps Session::run from replacing it once more.
 bool Shell::run_to(std::string_view command, const Sink& out, bool redirected) {
@@ -220,8 +232,7 @@ bool Shell::run_with_arguments(const CommandLine& line) {
     for (std::string arguments; !session_.leave && !interrupted && lines.next(arguments);) {
         const std::string_view text = trim(arguments);
         if (text.empty() || is_comment(text)) continue;
-        const std::string command = fmt::format("{} {}", line.command, text);
-        ok &= current_ ? run_to(command, *current_, true) : run_paged(command);
+        ok &= run_command(fmt::format("{} {}", line.command, text));
         check_interrupt();
     }
     return ok;
@@ -237,10 +248,15 @@ bool Shell::run_outside(const std::string& command) {
 bool Shell::run_lines(int descriptor, bool echo) {
     Lines lines(descriptor);
     bool ok = true;
-    for (std::string line; !session_.leave && !interrupted && lines.next(line);) {
-        if (echo && session_.settings.output == "text") write_all(STDOUT_FILENO, fmt::format("kcrash> {}\n", escape(line)));
-        ok &= execute(line);
-    }
+    const auto next = [&](std::string_view prompt) {
+        return [&lines, this, echo, prompt](std::string& line) {
+            if (!lines.next(line)) return false;
+            if (echo && session_.settings.output == "text") write_all(STDOUT_FILENO, fmt::format("{} {}\n", prompt, escape(line)));
+            return true;
+        };
+    };
+    const auto first = next("kcrash>"), further = next(">");
+    for (std::string line; !session_.leave && !interrupted && first(line);) ok &= execute(line, further);
     return ok;
 }
 

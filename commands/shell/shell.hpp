@@ -16,6 +16,9 @@ public:
 
     // One line as typed. False when it failed.
     bool execute(std::string_view line);
+    // One line, and those that belong to it ("define ... end" of GDB's language): `next` gives the next line, false at the end.
+    using NextLine = std::function<bool(std::string& line)>;
+    bool execute(std::string_view line, const NextLine& next);
     // A file of commands. echo: print "kcrash> LINE" before each.
     bool run_file(const std::string& path, bool echo);
     // Standard input, up to its end.
@@ -32,6 +35,7 @@ private:
     bool run_to_file(const CommandLine& line);
     bool run_with_arguments(const CommandLine& line);
     bool run_outside(const std::string& command);
+    bool run_command(const std::string& command); // past alias and operators
     bool run_lines(int descriptor, bool echo);
     bool fail(std::string_view line, std::string_view message);
     std::unique_ptr<Report> make_report(const Sink& out, bool redirected);

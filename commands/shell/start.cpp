@@ -98,9 +98,12 @@ void run_input(Session& session, Shell& shell, const Arguments& arguments, bool 
         if (session.leave || shell.interrupted) return;
         shell.run_file(path, echo);
     }
-    for (const std::string& text : arguments.commands)
-        for (const std::string& line : split_commands(text))
-            if (!session.leave && !shell.interrupted) shell.execute(line);
+    for (const std::string& text : arguments.commands) {
+        const std::vector<std::string> lines = split_commands(text);
+        size_t at = 0;
+        const auto next = [&](std::string& line) { return at < lines.size() && (line = lines[at++], true); };
+        for (std::string line; !session.leave && !shell.interrupted && next(line);) shell.execute(line, next);
+    }
 }
 
 int print_timestamp(const Target& target) {

@@ -11,7 +11,8 @@
 // instruction may have, are content with less, and print ".short" where that is not enough. What they return then may be an
 // errno that looks like a size.
 //
-// To add a machine, add the line of its decoder to `decoders`.
+// Which decoder a machine has, and what it wants prepared and freed, is libopcodes' own knowledge: the architecture's record names
+// the machine as BFD does, and nothing is to be added here for a new one.
 #include "symbols/gdb/disassembler.hpp"
 #define PACKAGE "kcrash" // bfd.h asks for a config.h, and takes this for it
 extern "C" {
@@ -37,31 +38,10 @@ std::mutex& library_lock() {
     return lock;
 }
 
-struct Decoder {
-    const char* name; // BFD's
-    bfd_architecture arch;
-    unsigned long mach;
-    disassembler_ftype (*function)();
-    void (*prepare)(disassemble_info*) = nullptr;
-    bool own_data = false;    // info->private_data is the caller's to free
-    bool reads_bytes = false; // of an instruction one by one
-};
-
-const Decoder decoders[] = {
-    {"i386:x86-64", bfd_arch_i386, bfd_mach_x86_64, []() -> disassembler_ftype { return print_insn_i386; }, nullptr, false, true},
-    {"i386", bfd_arch_i386, bfd_mach_i386_i386, []() -> disassembler_ftype { return print_insn_i386; }, nullptr, false, true},
-    {"aarch64", bfd_arch_aarch64, bfd_mach_aarch64, []() -> disassembler_ftype { return print_insn_aarch64; }},
-    {"arm", bfd_arch_arm, bfd_mach_arm_unknown, []() -> disassembler_ftype { return print_insn_little_arm; }},
-    {"riscv:rv64", bfd_arch_riscv, bfd_mach_riscv64, [] { return riscv_get_disassembler(nullptr); }, nullptr, true},
-    {"s390:64-bit", bfd_arch_s390, bfd_mach_s390_64, []() -> disassembler_ftype { return print_insn_s390; }, disassemble_init_s390},
-    {"powerpc:common64", bfd_arch_powerpc, bfd_mach_ppc64, []() -> disassembler_ftype { return print_insn_little_powerpc; }, disassemble_init_powerpc, true},
-    {"Loongarch64", bfd_arch_loongarch, bfd_mach_loongarch64, []() -> disassembler_ftype { return print_insn_loongarch; }},
-};
-
-const Decoder& decoder_of(const char* name) {
-    for (const Decoder& decoder : decoders)
-        if (std::string_view(decoder.name) == name) return decoder;
-    throw std::invalid_argument(std::string("no decoder is known for the machine ") + name);
+const bfd_arch_info_type& machine_of(const char* name) {
+    const bfd_arch_info_type* machine = bfd_scan_arch(name);
+    if (!machine) throw std::invalid_argument(std::string("BFD knows no machine ") + name);
+    return *machine;
 }
 
 // What libopcodes writes for one instruction.
@@ -114,12 +94,12 @@ private:
 } // namespace
 
 struct Disassembler::State {
-    State(const CodeMachine& code, Read read, Name name) : machine(code), decoder(decoder_of(code.name)), read_(std::move(read)), name_(std::move(name)) {}
+    State(const CodeMachine& code, Read read, Name name) : machine(code), read_(std::move(read)), name_(std::move(name)) {}
 
     disassemble_info info{};
     disassembler_ftype print = nullptr;
     const CodeMachine machine;
-    const Decoder& decoder;
+    bool reads_bytes = false; // of an instruction one by one
 
     void begin() {
         pieces = {};
@@ -188,16 +168,19 @@ Disassembler::Disassembler(const CodeMachine& machine, bool big_endian, Read rea
     };
     info.memory_error_func = [](int, bfd_vma, disassemble_info* of) { static_cast<State*>(of->stream)->memory_error = true; };
     info.print_address_func = [](bfd_vma address, disassemble_info* of) { static_cast<State*>(of->stream)->write_address(address); };
-    info.arch = state_->decoder.arch;
-    info.mach = state_->decoder.mach;
+    const bfd_arch_info_type& known = machine_of(machine.name);
+    info.arch = known.arch;
+    info.mach = known.mach;
     info.endian = info.endian_code = big_endian ? BFD_ENDIAN_BIG : BFD_ENDIAN_LITTLE;
-    if (state_->decoder.prepare) state_->decoder.prepare(&info);
-    state_->print = state_->decoder.function();
+    disassemble_init_for_target(&info);
+    state_->reads_bytes = info.arch == bfd_arch_i386;
+    state_->print = disassembler(info.arch, big_endian, info.mach, nullptr);
+    if (!state_->print) throw std::invalid_argument(std::string("libopcodes has no decoder for the machine ") + machine.name);
 }
 
 Disassembler::~Disassembler() {
     const std::lock_guard guard(library_lock());
-    if (state_->decoder.own_data) std::free(state_->info.private_data);
+    disassemble_free_target(&state_->info);
 }
 
 std::optional<InstructionText> Disassembler::decode(uint64_t address, uint64_t& unreadable) {
@@ -210,7 +193,7 @@ std::optional<InstructionText> Disassembler::decode(uint64_t address, uint64_t& 
     const int size = state.print(odd ? address & ~uint64_t{1} : address, &state.info);
     if (state.thrown) std::rethrow_exception(std::exchange(state.thrown, nullptr));
     InstructionText result = state.pieces.cut();
-    const bool cut_off = state.failed_at && (state.decoder.reads_bytes || result.mnemonic.starts_with('.'));
+    const bool cut_off = state.failed_at && (state.reads_bytes || result.mnemonic.starts_with('.'));
     if (state.memory_error || cut_off || size <= 0) {
         unreadable = state.failed_at.value_or(address);
         return std::nullopt;

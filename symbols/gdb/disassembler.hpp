@@ -28,7 +28,7 @@ public:
     // How an address that an instruction names is shown: "0xffffffff81a02b50 <schedule+68>". May throw.
     using Name = std::function<std::string(uint64_t address)>;
 
-    // std::invalid_argument for a machine that has no line in disassembler.cpp.
+    // std::invalid_argument for a machine whose name BFD does not know.
     Disassembler(const CodeMachine& machine, bool big_endian, Read read, Name name);
     ~Disassembler();
     Disassembler(const Disassembler&) = delete;

@@ -5,9 +5,11 @@
 #include "cli/cli-decode.h"
 #include "cli/cli-script.h"
 #include "completer.h"
+#include "frame.h"
 #include "gdbcmd.h"
 #include "gdbthread.h"
 #include "inferior.h"
+#include "regcache.h"
 #include "top.h"
 #include "value.h"
 #include "symbols/gdb/inside.hpp"
@@ -71,6 +73,7 @@ namespace {
     const char* text = error.message ? error.what() : "";
     GdbFailure failure(explain(*text ? text : "the command was given up"));
     failure.interrupted = error.reason == RETURN_QUIT && error.error == GDB_NO_ERROR && (!*text || std::string(text) == "Quit");
+    failure.calls = std::string_view(text).substr(0, 38) == "You can't do that without a process to"; // GDB has no number for it
     failure.unreadable = error.error == MEMORY_ERROR || error.error == NOT_AVAILABLE_ERROR;
     throw failure;
 }
@@ -123,6 +126,14 @@ void enter(const std::function<void()>& work, const Gdb::Output& output, bool wi
     if (with_kernel && selected_task() && selected_task() != state().world->current_task()) state().world->select_task(selected_task());
 }
 
+// "source FILE": only when somebody typed it does GDB call it an error that there is no such file.
+bool is_source(const std::string& script) {
+    if (script.find('\n') != std::string::npos) return false;
+    const char* line = script.c_str();
+    const cmd_list_element* command = lookup_cmd(&line, cmdlist, "", nullptr, 1, 1);
+    return command && command != CMD_LIST_AMBIGUOUS && std::string(command->name) == "source";
+}
+
 void run_lines(const std::string& script) {
     size_t at = 0;
     const auto next_line = [&](std::string& buffer) -> const char* {
@@ -133,7 +144,7 @@ void run_lines(const std::string& script) {
         return buffer.c_str();
     };
     const counted_command_line lines = read_command_lines_1(next_line, 1, nullptr);
-    execute_control_commands(lines.get(), 0);
+    execute_control_commands(lines.get(), is_source(script) ? 1 : 0);
 }
 
 } // namespace
@@ -209,6 +220,12 @@ void Gdb::give_task() {
     try {
         select_task(state().world->current_task());
     } catch (const gdb_exception&) {} // GDB keeps the one it had
+}
+
+void Gdb::forget_stacks() {
+    if (!state().loaded || !state().world) return;
+    registers_changed();
+    reinit_frame_cache();
 }
 
 unsigned Gdb::values() {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Symbols for GDB: the kernel's vmlinux where KASLR put it, modules where they were loaded, and the index that makes it quick.
 //
-// GDB reads 160 MB of debug information to find its names, in half a second; then the first look-up costs as long again. With an index
-// file of its own (named by build-id, in the cache folder) both together take a third of a second. Making the file takes two seconds, so
-// the run that finds none goes without, and another process makes it for later ones.
+// GDB reads 160 MB of debug information to find its names, and more at the first look-up. With an index file (named by build-id, in the
+// cache folder) both together take a third of the time. The host writes one from its own pass; where it cannot, GDB goes without, and
+// another process has it write its own for later sessions.
 //
 // Sections are moved one by one: "symbol-file -o" would move the per-cpu ones too, which begin at zero and stay.
 #include "defs.h"
@@ -41,6 +41,10 @@ bool exists(const std::string& path) {
     return !path.empty() && stat(path.c_str(), &status) == 0 && status.st_size > 0;
 }
 
+bool has_made(const std::string& path, const std::string& index) {
+    return !index.empty() && state().options.make_index && state().options.make_index(path, index) && exists(index);
+}
+
 void use_index_files(bool on) {
     if (on) execute_command(("set index-cache directory " + state().options.cache_folder).c_str(), 0);
     execute_command(on ? "set index-cache enabled on" : "set index-cache enabled off", 0);
@@ -63,6 +67,11 @@ objfile* add_kernel(const std::string& path) {
 
 void load_module(const GdbModule& module) {
     const auto known = state().modules.find(module.name);
+    if (!module.trouble.empty()) {
+        if (known == state().modules.end()) warning("no symbols of module %s: %s", module.name.c_str(), module.trouble.c_str());
+        state().modules.emplace(module.name, std::string()); // said once
+        return;
+    }
     if (known != state().modules.end() && known->second == module.path) return;
     if (known != state().modules.end())
         for (objfile* file : current_program_space->objfiles())
@@ -87,15 +96,14 @@ void set_bare_architecture() {
 
 void load_kernel() {
     if (state().loaded) return;
-    state().loaded = true;
     const std::string path = state().world->vmlinux();
+    const std::string index = path.empty() ? path : index_file(path);
+    const bool use = exists(index) || has_made(path, index);
+    state().loaded = true; // not before: what the host does may be interrupted
     if (path.empty()) return set_bare_architecture();
-    const std::string index = index_file(path);
-    const bool use = exists(index);
     if (use) use_index_files(true);
     objfile* kernel = add_kernel(path);
     if (use) use_index_files(false);
-    else if (!index.empty() && state().options.make_index) state().options.make_index(path);
     execute_command("set language c", 0);
     set_gdbarch_from_file(kernel->obfd.get());
     move_sections(kernel);
@@ -103,7 +111,7 @@ void load_kernel() {
 
 void make_index(const std::string& vmlinux) {
     const std::string index = index_file(vmlinux);
-    if (index.empty() || exists(index)) return;
+    if (index.empty() || exists(index) || has_made(vmlinux, index)) return;
     use_index_files(true);
     add_kernel(vmlinux);
 }

@@ -15,12 +15,14 @@ struct GdbFailure : std::runtime_error {
     using runtime_error::runtime_error;
     bool interrupted = false;   // Ctrl-C
     bool unreadable = false;    // memory that cannot be read
+    bool calls = false;         // a function would have to be called
 };
 
 struct GdbOptions {
     std::string cache_folder;   // index files; empty: none
     bool use_index = true;      // the index files of earlier runs, and making them
-    std::function<void(const std::string& vmlinux)> make_index; // asks another process to call Gdb::make_index()
+    // Asked when this vmlinux has no index file: writes that file at once (true), or has another process call Gdb::make_index(). May be empty
+    std::function<bool(const std::string& vmlinux, const std::string& index)> make_index;
     std::string data_folder;    // with GDB's Python modules under python/
 };
 
@@ -43,12 +45,13 @@ public:
     // one; the host's becomes GDB's.
     void take_task();
     void give_task();
+    void forget_stacks(); // registers and frames are asked for again
 
     // The history of values, shared with p: how many there are; makes the next one from an expression.
     unsigned values();
     void record(const std::string& expression); // GdbFailure
 
-    // Starts GDB for nothing but to write its index of this file into the cache folder. GdbFailure
+    // Starts GDB for nothing but to have an index of this file in the cache folder. GdbFailure
     static void make_index(const std::string& vmlinux, const GdbOptions& options);
 
 private:

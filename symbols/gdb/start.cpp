@@ -37,19 +37,26 @@ namespace {
 
 constexpr const char interpreter_name[] = "kcrash";
 
-// Prints like GDB's console and reads nothing. Derived from the console's base: "up" and "frame" print through that.
+// gdb.execute() prints through the console's output, whichever interpreter there is; so "thread" and "up" must as well.
+ui_out* console_output() {
+    static ui_out* const output = [] {
+        ui_out* made = interp_lookup(current_ui, INTERP_CONSOLE)->interp_ui_out();
+        if (auto* console = dynamic_cast<cli_ui_out*>(made)) console->set_stream(&state().output);
+        return made;
+    }();
+    return output;
+}
+
+// Prints as GDB's console and reads nothing. Derived from the console's base: "up" and "frame" print through that.
 class Interpreter final : public cli_interp_base {
 public:
-    explicit Interpreter(const char* name) : cli_interp_base(name), out_(&state().output) {}
+    explicit Interpreter(const char* name) : cli_interp_base(name) {}
     void resume() override {}
     void suspend() override {}
     gdb_exception exec(const char*) override { return {}; }
-    ui_out* interp_ui_out() override { return &out_; }
+    ui_out* interp_ui_out() override { return console_output(); }
     void pre_command_loop() override {}
     bool supports_command_editing() override { return false; }
-
-private:
-    cli_ui_out out_;
 };
 
 struct interp* make_interpreter(const char* name) { return new Interpreter(name); }
@@ -168,8 +175,6 @@ void initialise() {
         ext_lang_initialization();
     }
     set_top_level_interpreter(interpreter_name);
-    // gdb.execute() prints through the interpreter of this name.
-    if (auto* out = dynamic_cast<cli_ui_out*>(interp_lookup(current_ui, INTERP_CONSOLE)->interp_ui_out())) out->set_stream(&state().output);
     refuse_commands();
     set_defaults();
     open_target();

@@ -32,6 +32,7 @@ struct GdbModule {
     std::string name;
     std::string path; // of an uncompressed ELF file
     std::vector<std::pair<std::string, uint64_t>> sections;
+    std::string trouble; // why there are no symbols of it; empty: there are
 };
 
 class GdbWorld {

@@ -202,6 +202,41 @@ class Suite:
         terminal.read_until("output: text")
         self.check(terminal.leave() == 0, "none of them failed")
 
+    def several_lines(self):
+        """"define ... end" and "python ... end" of GDB's language, typed line by line."""
+        terminal = self.start("-s")
+
+        def body(*lines):
+            for line in lines[:-1]:
+                terminal.type(line + "\n")
+                terminal.read_until("\n> ")
+            return terminal.command(lines[-1], timeout=60)
+
+        text = body("define twice", "print $arg0", "if $arg0 > 40", "print $arg0 * 2", "end", "end")
+        self.check("kcrash:" not in text, "define takes lines up to its own end", text)
+        text = terminal.command("twice 42")
+        self.check("= 42\n" in text and "= 84\n" in text, "what was defined is a command", text)
+        text = body("gdb python", "for n in (1, 2):", "    print('n', n * 100)", "end")
+        self.check("n 100\nn 200\n" in text, "Python keeps its indentation", text)
+        terminal.type("define never\n")
+        terminal.read_until("\n> ")
+        terminal.type("\x03")
+        terminal.read_until(PROMPT)
+        self.check("PID: 1\n" in terminal.command("set 1"), "Ctrl-C gives a half script up")
+        terminal.type("python\n")
+        terminal.read_until("\n> ")
+        terminal.type("\x04")
+        text = terminal.read_until(PROMPT)
+        self.check('the "end" of "python" is missing' in text, "Ctrl-D in the middle is told", text)
+        terminal.leave()
+        script = self.home.path / "lines"
+        script.write_text("define both\n  print 7\n  set 1\nend\npython\nprint('a | b')\nend\np 6*7\n")
+        result = tool.run(self.options.kcrash, [*self.sample.arguments(), "-s", "-i", str(script)], self.home, stdin="while 0\nprint 1\n")
+        self.check("a | b\n" in result.stdout and "= 42\n" in result.stdout, "in a file of commands", result.stdout + result.stderr)
+        self.check('the "end" of "while" is missing' in result.stdout + result.stderr and result.returncode == 1, "an end that is missing is an error", result.stderr)
+        result = tool.run(self.options.kcrash, [*self.sample.arguments(), "-s", "-C", "python\nif True:\n    print('inside')\nend", "-C", "p 6*7"], self.home)
+        self.check("inside\n" in result.stdout and "= 42\n" in result.stdout, "in a -C", result.stdout + result.stderr)
+
     def progress(self):
         """Unpacking vmlinux.xz takes two seconds: with a cache folder of its own, a bar stands there meanwhile, and goes away."""
         if not str(self.sample.vmlinux).endswith(".xz"):
@@ -256,7 +291,7 @@ def main():
         count.finish()
     suite = Suite(options, sample, count)
     for test in (suite.banner_and_exit, suite.failure_is_remembered, suite.completion, suite.history, suite.pager,
-                 suite.leaving_the_pager_early, suite.interrupt, suite.pipes_and_files, suite.progress, suite.rc_file):
+                 suite.leaving_the_pager_early, suite.interrupt, suite.pipes_and_files, suite.several_lines, suite.progress, suite.rc_file):
         try:
             test()
         except (TimeoutError, EOFError) as error:

@@ -72,7 +72,8 @@ def current():
     check(kcrash.current == before and f"pid {before.pid} " in gdb.execute("thread", to_string=True), "set, run from Python, is GDB's thread too")
     gdb.execute("info threads", to_string=True)
     number = next(thread.num for thread in gdb.selected_inferior().threads() if thread.ptid[2] == other.address)
-    gdb.execute(f"thread {number}", to_string=True)
+    text = gdb.execute(f"thread {number}", to_string=True)
+    check(f"Switching to thread {number} " in text, "what a command of GDB says goes into the string, and nowhere else", text)
     check(kcrash.command("set")[0] == kcrash.command("set 1")[0], "which set shows")
     check(kcrash.current == other, "a thread that GDB selects is the current task", kcrash.current)
     kcrash.current = before.pid if before.pid else before

@@ -16,4 +16,7 @@ x/2xg &init_task
 gdb info line schedule
 set 1
 gdb bt 3
+set -p
+gdb bt 6
 gdb python print(gdb.parse_and_eval("init_task.pid"))
+info types ^list_head$

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "commands/shell/gdb_script.hpp"
+
+namespace kcrash {
+namespace {
+
+std::string_view trim(std::string_view text) {
+    const size_t begin = text.find_first_not_of(" \t\r\n");
+    if (begin == std::string_view::npos) return {};
+    return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+}
+
+std::string_view first_word(std::string_view line) { return line.substr(0, line.find_first_of(" \t(")); }
+
+} // namespace
+
+std::optional<GdbScript::Body> GdbScript::body_of(std::string_view line) {
+    const std::string_view word = first_word(line);
+    const bool alone = word.size() == line.size();
+    if (word == "define" || word == "if" || word == "while") return alone ? std::nullopt : std::optional(Body::commands); // GDB says what is missing
+    if (word == "commands") return Body::commands;
+    if (word == "document") return alone ? std::nullopt : std::optional(Body::words);
+    if (word == "python" || word == "py") return alone ? std::optional(Body::words) : std::nullopt;
+    return std::nullopt;
+}
+
+std::optional<GdbScript> GdbScript::begin(std::string_view line) {
+    line = trim(line);
+    if (first_word(line) == "gdb") line = trim(line.substr(3));
+    const auto body = body_of(line);
+    if (!body) return std::nullopt;
+    GdbScript script;
+    script.text_ = line;
+    script.word_ = first_word(line);
+    script.open_.push_back(*body);
+    return script;
+}
+
+void GdbScript::add(std::string_view line) {
+    text_ += '\n';
+    text_ += line;
+    const std::string_view inner = trim(line);
+    if (inner == "end") open_.pop_back();
+    else if (open_.back() == Body::commands)
+        if (const auto body = body_of(inner)) open_.push_back(*body);
+}
+
+} // namespace kcrash
