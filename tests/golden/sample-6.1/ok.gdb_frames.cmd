@@ -4,7 +4,7 @@ bt
 gdb frame 2
 gdb info locals
 gdb info registers rip rsp rbp
-p tsk
+gdb output tsk
 gdb up
 frame
 info scope schedule_timeout
