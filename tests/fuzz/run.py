@@ -21,7 +21,7 @@ import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PACKED = TOP / "tests/fuzz/corpus.tar.xz"
-LIMITS = ["-rss_limit_mb=2048", "-malloc_limit_mb=512", "-timeout=300", "-report_slow_units=60"]  # no number in a file may size what the file does not back
+LIMITS = ["-rss_limit_mb=2048", "-malloc_limit_mb=512", "-timeout=300", "-report_slow_units=300"]  # no number in a file may size what the file does not back
 TURN = 60  # seconds of one process; few, so that another's turn comes
 
 
