@@ -8,7 +8,6 @@
 #include "tests/fixtures/kdump_writer.hpp"
 #include "tests/fixtures/notes_writer.hpp"
 #include "tests/fixtures/open_fixture.hpp"
-#include <chrono>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <functional>
@@ -32,13 +31,9 @@ std::vector<std::byte> with(size_t at, uint64_t value, size_t size) {
     return bytes;
 }
 
-// The memory that a huge file claims must not be asked for: a test for it would need a limit on the process, so time stands in.
-// The limits are wide because machines that run tests are busy.
-double seconds(const std::function<void()>& action) {
-    const auto start = std::chrono::steady_clock::now();
-    action();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+// What a huge file claims must not be read or asked for: that would take hours, or more memory than there is, and the suite's own time
+// limit would end it. No clock is looked at: machines that run tests are busy.
+void at_once(const std::function<void()>& action) { action(); }
 
 // Reads every page, the notes and the memory list, whatever they say.
 void use(const Dump& dump) {
@@ -133,35 +128,35 @@ TEST_CASE("hostile kdump: page data that inflates to more or less than a page is
         }
 }
 
-TEST_CASE("hostile dumps: a file of 8 TiB that is one hole opens or is refused in seconds") {
-    CHECK(seconds([] {
-              const TemporaryFile file(with(notes_size, uint64_t{1} << 42, 8));
-              file.resize(uint64_t{1} << 43);
-              use(*open_dump({file.path()}));
-          }) < 30);
-    CHECK(seconds([] {
-              const TemporaryFile file(with(bitmap_blocks, 0x70000000, 4));
-              file.resize(uint64_t{1} << 43);
-              use(*open_dump({file.path()}));
-          }) < 30);
-    CHECK(seconds([] {
-              auto bytes = with(frames_64, uint64_t{1} << 30, 8); // 4 TiB of memory, a bitmap of 128 MiB
-              const uint32_t blocks = 2 << 15;
-              std::memcpy(bytes.data() + bitmap_blocks, &blocks, 4);
-              const TemporaryFile file(bytes);
-              file.resize(uint64_t{1} << 43);
-              use(*open_dump({file.path()}));
-          }) < 30);
-    CHECK(seconds([] {
-              auto bytes = write_elf(memory);
-              const uint64_t size = uint64_t{1} << 42;
-              std::memcpy(bytes.data() + segment_offset(bytes, 0) + 32, &size, 8); // the notes' p_filesz
-              std::memcpy(bytes.data() + segment_offset(bytes, 1) + 32, &size, 8);
-              std::memcpy(bytes.data() + segment_offset(bytes, 1) + 40, &size, 8);
-              const TemporaryFile file(bytes);
-              file.resize(uint64_t{1} << 43);
-              use(*open_dump({file.path()}));
-          }) < 30);
+TEST_CASE("hostile dumps: a file of 8 TiB that is one hole opens or is refused at once") {
+    at_once([] {
+        const TemporaryFile file(with(notes_size, uint64_t{1} << 42, 8));
+        file.resize(uint64_t{1} << 43);
+        use(*open_dump({file.path()}));
+    });
+    at_once([] {
+        const TemporaryFile file(with(bitmap_blocks, 0x70000000, 4));
+        file.resize(uint64_t{1} << 43);
+        use(*open_dump({file.path()}));
+    });
+    at_once([] {
+        auto bytes = with(frames_64, uint64_t{1} << 30, 8); // 4 TiB of memory, a bitmap of 128 MiB
+        const uint32_t blocks = 2 << 15;
+        std::memcpy(bytes.data() + bitmap_blocks, &blocks, 4);
+        const TemporaryFile file(bytes);
+        file.resize(uint64_t{1} << 43);
+        use(*open_dump({file.path()}));
+    });
+    at_once([] {
+        auto bytes = write_elf(memory);
+        const uint64_t size = uint64_t{1} << 42;
+        std::memcpy(bytes.data() + segment_offset(bytes, 0) + 32, &size, 8); // the notes' p_filesz
+        std::memcpy(bytes.data() + segment_offset(bytes, 1) + 32, &size, 8);
+        std::memcpy(bytes.data() + segment_offset(bytes, 1) + 40, &size, 8);
+        const TemporaryFile file(bytes);
+        file.resize(uint64_t{1} << 43);
+        use(*open_dump({file.path()}));
+    });
 }
 
 TEST_CASE("hostile elf: the kernel's note is not looked for in memory that a header claims and the file does not have") {
@@ -173,7 +168,7 @@ TEST_CASE("hostile elf: the kernel's note is not looked for in memory that a hea
     const OpenFixture fixture(bytes);
     REQUIRE(fixture.dump->memory().back().end.value > uint64_t{1} << 50);
     NoteSearch search;
-    CHECK(seconds([&] { CHECK_FALSE(find_memory_note(*fixture.dump, search)); }) < 60);
+    at_once([&] { CHECK_FALSE(find_memory_note(*fixture.dump, search)); });
     CHECK(search.cut);
 }
 
@@ -182,12 +177,12 @@ TEST_CASE("hostile flattened: a file of 8 TiB that is one hole behind its header
     put_record(image, 0, write_kdump(memory));
     const TemporaryFile file(image.bytes);
     file.resize(uint64_t{1} << 43);
-    CHECK(seconds([&] {
-              const auto dump = open_dump({file.path()});
-              CHECK(dump->info().truncated);
-              CHECK(dump->info().warnings[0] == fmt::format("{}: damaged record at offset 0x{:x}: what follows it is not read",
+    at_once([&] {
+        const auto dump = open_dump({file.path()});
+        CHECK(dump->info().truncated);
+        CHECK(dump->info().warnings[0] == fmt::format("{}: damaged record at offset 0x{:x}: what follows it is not read",
                                                             file.path(), image.bytes.size()));
-          }) < 30);
+    });
 }
 
 TEST_CASE("hostile elf: a hundred thousand note segments that name the same bytes are not all read") {
@@ -206,7 +201,7 @@ TEST_CASE("hostile elf: a hundred thousand note segments that name the same byte
     }
     const TemporaryFile file(bytes);
     file.resize(uint64_t{1} << 30);
-    CHECK(seconds([&] { CHECK(open_dump({file.path()})->notes().size() < 10); }) < 30);
+    at_once([&] { CHECK(open_dump({file.path()})->notes().size() < 10); });
 }
 
 TEST_CASE("hostile dumps: random damage never crashes or hangs") {

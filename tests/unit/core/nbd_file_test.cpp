@@ -48,10 +48,8 @@ void put(int fd, std::initializer_list<std::pair<uint64_t, unsigned>> numbers) {
 
 TEST_CASE("nbd: a server that says nothing is given up") {
     const Listener server;
-    const auto start = std::chrono::steady_clock::now();
     CHECK(error_of([&] { open_nbd(server.uri(), std::chrono::milliseconds(300)); }, server.uri()) ==
           "FILE: the server does not answer; given up after 0.3 s");
-    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
 }
 
 TEST_CASE("nbd: a server that stops answering reads is given up once, and then at once") {
@@ -69,9 +67,8 @@ TEST_CASE("nbd: a server that stops answering reads is given up once, and then a
         CHECK(file->size() == 1 << 20);
         std::byte bytes[16];
         CHECK(file->try_read(FileOffset(0), bytes) == Fault::io);
-        const auto start = std::chrono::steady_clock::now();
-        for (int i = 0; i < 1000; ++i) CHECK(file->try_read(FileOffset(65536), bytes) == Fault::io);
-        CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+        // Each waiting for 0.3 s, they would take longer than the suite may.
+        for (int i = 0; i < 10'000; ++i) CHECK(file->try_read(FileOffset(65536), bytes) == Fault::io);
     }
     old_style.join();
 }
