@@ -78,7 +78,10 @@ class Fuzzer:
         raw, merged = self.args.keep / f"{driver}.profraw", self.args.keep / f"{driver}.profdata"
         subprocess.run(["llvm-profdata-19", "merge", "-o", merged, raw], check=True)
         result = {}
-        for source in filter(lambda file: (TOP / file).exists(), self.drivers[driver][1]):  # few architectures have a file of tables
+        sources = [file for file in self.drivers[driver][1] if (TOP / file).exists()]
+        if any(file.endswith("_tables.cpp") for file in sources):  # the architecture's page tables have a file of their own
+            sources = [file for file in sources if file.replace(".cpp", "_tables.cpp") not in sources]
+        for source in sources:
             text = subprocess.run(["llvm-cov-19", "export", "-summary-only", self.binary, f"-instr-profile={merged}", TOP / source], check=True,
                                   capture_output=True, text=True).stdout
             result[source] = round(json.loads(text)["data"][0]["totals"]["lines"]["percent"], 1)
