@@ -11,12 +11,14 @@
 #include "symbols/gdb_index.hpp"
 #include "symbols/symbol_cache.hpp"
 #include "symbols/types.hpp"
+#include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
 #include <spawn.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 extern char** environ;
@@ -61,10 +63,16 @@ void spawn_index_maker(const std::string& vmlinux) {
     posix_spawn_file_actions_destroy(&actions);
 }
 
+// GDB names an index by build-id alone: what makes them differ is in the folder's name. Change it when make_gdb_index() does.
+std::string index_folder(const std::string& cache) {
+    const std::string folder = cache + "/gdb-index-1";
+    return !cache.empty() && (mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) ? folder : std::string();
+}
+
 GdbOptions options_of(bool use_cache, const ProgressMaker& progress, bool may_spawn) {
     GdbOptions options;
     const std::string cache = cache_directory();
-    options.cache_folder = use_cache ? cache : std::string();
+    options.cache_folder = use_cache ? index_folder(cache) : std::string();
     options.use_index = use_cache;
     options.make_index = [progress, may_spawn](const std::string& vmlinux, const std::string& index) {
         if (write_own_index(vmlinux, index, progress)) return true;
@@ -178,7 +186,7 @@ int make_gdb_index(const std::string& vmlinux) {
     if (options.cache_folder.empty()) return 1;
     if (nice(10) == -1) {} // whoever waits for an answer goes first
     // One such process at a time.
-    const int lock = open((options.cache_folder + "/gdb-index.lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    const int lock = open((options.cache_folder + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0) return 0;
     try {
         Gdb::make_index(vmlinux, options);

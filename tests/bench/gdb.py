@@ -37,7 +37,7 @@ def run(command, cache):
 def wait_for_index(cache, seconds=120):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if any(cache.glob("*.gdb-index")) and not subprocess.run(["pgrep", "-f", "gdb-index="], capture_output=True).stdout:
+        if any(cache.rglob("*.gdb-index")) and not subprocess.run(["pgrep", "-f", "gdb-index="], capture_output=True).stdout:
             return
         time.sleep(0.2)
     sys.exit("the index was not made")
@@ -72,13 +72,13 @@ def main():
             cache = pathlib.Path(folder)
             right(run(ours + ["-C", ASKED], cache))  # what GDB's Python needs is unpacked, kcrash's own index made
             wait_for_index(cache)
-            for index in cache.glob("*.gdb-index"):
+            for index in cache.rglob("*.gdb-index"):
                 index.unlink()
             first.append(right(run(ours + ["-C", ASKED], cache)))
             wait_for_index(cache)
             later.append(right(run(ours + ["-C", ASKED], cache)))
             many = run(ours + ["-C", ";".join([ASKED] * 101)], cache)
-            index_size = sum(index.stat().st_size for index in cache.glob("*.gdb-index"))
+            index_size = sum(index.stat().st_size for index in cache.rglob("*.gdb-index"))
     show("kcrash, its first GDB command ever", first)
     wall = show("kcrash, the first of a later session", later)
     print(f"each further one                             {(many[1] - wall) * 10:7.3f} ms")

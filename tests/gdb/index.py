@@ -107,7 +107,7 @@ def main():
             home = tool.Home()
             home.environment["KCRASH_CACHE_DIR"] = str(folder / "cache")
             said = tool.run(options.kcrash, [f"--gdb-index={plain}"], home)
-            own = next((folder / "cache").glob("*.gdb-index"), None)
+            own = next((folder / "cache").rglob("*.gdb-index"), None)
             if not count.check(said.returncode == 0 and own, f"{name}: kcrash writes an index", said.stderr):
                 continue
             (folder / "gdb").mkdir()
