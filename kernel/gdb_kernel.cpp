@@ -57,6 +57,9 @@ bool GdbKernel::moved(uint64_t linked) const { return linked >= target_.slide().
 std::string GdbKernel::architecture() const { return target_.arch().code.name; }
 bool GdbKernel::big_endian() const { return target_.arch().order == ByteOrder::big; }
 std::vector<unsigned> GdbKernel::register_numbers() const { return numbers_; }
+std::optional<unsigned> GdbKernel::link_register() const {
+    return target_.arch().lr == no_register ? std::nullopt : std::optional(target_.arch().lr);
+}
 
 const Task* GdbKernel::find(uint64_t task) const {
     try {

@@ -41,7 +41,7 @@ std::optional<Caller> Unwinder::caller(const Task& task, const Registers& frame,
         caller.registers.set(arch.pc, *original);
         return caller;
     }
-    if (!world.is_text(*pc)) return std::nullopt; // a user's code, or a wild jump
+    if (!world.is_text(*pc) && (is_return_address || !world.stack_of(*sp))) return std::nullopt; // a user's code; a wild jump leads back
     StackStart start;
     start.registers = frame;
     if (is_return_address) start.registers.forget(arch.lr); // the call that it made put another address there

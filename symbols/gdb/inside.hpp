@@ -51,6 +51,7 @@ void make_index(const std::string& vmlinux);     // files.cpp
 void load_modules(const std::string& line);      // files.cpp
 void prepare_architecture();                     // unwinder.cpp
 void select_task(uint64_t task);                 // target.cpp: GDB's thread
+int register_of_gdb(struct gdbarch* arch, unsigned dwarf); // target.cpp: by its DWARF number; below 0: GDB has none
 uint64_t selected_task();                        // target.cpp; 0: none
 std::string explain(const std::string& message); // execute.cpp: GDB's message with the reason of the unreadable address in it
 

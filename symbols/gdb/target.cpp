@@ -74,7 +74,7 @@ public:
         for (int number = 0; number < gdbarch_num_regs(arch); ++number) registers->raw_supply(number, nullptr);
         if (!state().world) return;
         const GdbRegisters known = state().world->task_registers(task_of(registers->ptid()));
-        for (const auto& [dwarf, value] : known.values) supply(registers, dwarf_reg_to_regnum(arch, static_cast<int>(dwarf)), value);
+        for (const auto& [dwarf, value] : known.values) supply(registers, register_of_gdb(arch, dwarf), value);
         if (known.pc) supply(registers, storable_pc(arch), *known.pc);
         if (known.sp) supply(registers, gdbarch_sp_regnum(arch), *known.sp);
     }
@@ -118,6 +118,12 @@ thread_info* thread_of(uint64_t task) {
 }
 
 } // namespace
+
+// LR of ppc64 is column 65 of .debug_frame, and 108 of other DWARF: GDB knows it by the second alone.
+int register_of_gdb(struct gdbarch* arch, unsigned dwarf) {
+    const int number = dwarf_reg_to_regnum(arch, static_cast<int>(dwarf));
+    return number < 0 && dwarf == state().world->link_register() ? user_reg_map_name_to_regnum(arch, "lr", -1) : number;
+}
 
 void open_target() {
     inferior* only = current_inferior();

@@ -55,7 +55,7 @@ GdbRegisters registers_of(frame_info_ptr frame) {
     struct gdbarch* arch = get_frame_arch(frame);
     GdbRegisters registers;
     for (const unsigned dwarf : state().world->register_numbers())
-        if (const auto value = register_of(frame, dwarf_reg_to_regnum(arch, static_cast<int>(dwarf)))) registers.values.emplace_back(dwarf, *value);
+        if (const auto value = register_of(frame, register_of_gdb(arch, dwarf))) registers.values.emplace_back(dwarf, *value);
     CORE_ADDR pc = 0;
     if (get_frame_pc_if_available(frame, &pc)) registers.pc = pc;
     registers.sp = register_of(frame, gdbarch_sp_regnum(arch));
@@ -71,7 +71,7 @@ void keep(Crossing& crossing, struct gdbarch* arch, const GdbCaller& caller) {
         add(user_reg_map_name_to_regnum(arch, "pswa", -1), *caller.registers.pc);
     }
     if (caller.registers.sp) add(gdbarch_sp_regnum(arch), *caller.registers.sp);
-    for (const auto& [dwarf, value] : caller.registers.values) add(dwarf_reg_to_regnum(arch, static_cast<int>(dwarf)), value);
+    for (const auto& [dwarf, value] : caller.registers.values) add(register_of_gdb(arch, dwarf), value);
     crossing.known = caller.registers.pc && caller.registers.sp;
 }
 

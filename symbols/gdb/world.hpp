@@ -54,6 +54,7 @@ public:
     virtual std::string task_name(uint64_t task) = 0;     // escaped comm
     virtual GdbRegisters task_registers(uint64_t task) = 0;
     virtual std::vector<unsigned> register_numbers() const = 0; // those that a frame's rules can name
+    virtual std::optional<unsigned> link_register() const = 0;  // the one that a call leaves the return address in; nothing: the stack
     // From one frame to the next. Nothing: the stack ends, or nobody knows the way on.
     virtual std::optional<GdbCaller> caller(uint64_t task, const GdbRegisters& frame, bool is_return_address) = 0;
     virtual bool signs_code() const = 0;                     // are return addresses signed?

@@ -104,6 +104,9 @@ def main():
         with tempfile.TemporaryDirectory(prefix="kcrash-index-") as folder:
             folder = pathlib.Path(folder)
             plain = tool.plain_vmlinux(vmlinux, folder)
+            if b"DW_TAG_partial_unit" in subprocess.run(["readelf", "--debug-dump=abbrev", plain], capture_output=True).stdout:
+                count.skip(f"{name}: its units are cut in parts: GDB is left to write its own index")
+                continue
             home = tool.Home()
             home.environment["KCRASH_CACHE_DIR"] = str(folder / "cache")
             said = tool.run(options.kcrash, [f"--gdb-index={plain}"], home)
@@ -114,10 +117,7 @@ def main():
             subprocess.run(["gdb", "-nx", "-batch", str(plain), "-ex", f"save gdb-index {folder / 'gdb'}"], capture_output=True, timeout=300)
             gdbs = next((folder / "gdb").glob("*.gdb-index"), None)
             if count.check(gdbs, f"{name}: GDB writes an index"):
-                if own.read_bytes() == gdbs.read_bytes():
-                    count.skip(f"{name}: its units are cut in parts: GDB is left to write its own index")
-                else:
-                    compare(count, name, Index(own), Index(gdbs))
+                compare(count, name, Index(own), Index(gdbs))
     count.finish()
 
 
