@@ -26,7 +26,9 @@ extern char** environ;
 namespace kcrash {
 namespace {
 
-[[noreturn]] void rethrow(const GdbFailure& failure) {
+[[noreturn]] void rethrow(const GdbFailure& failure, bool has_vmlinux = true) {
+    if (!has_vmlinux && std::string_view(failure.what()).starts_with("No symbol table is loaded"))
+        throw Error("GDB has no symbols: kcrash was started without the kernel's vmlinux"); // GDB's advice is a command that is refused
     if (failure.interrupted) {
         interrupt_requested = 1; // GDB's handler took the signal
         throw Interrupted();
@@ -148,7 +150,7 @@ void GdbBridge::execute(const std::string& command, const Gdb::Output& output) {
         take_values();
     } catch (const GdbFailure& failure) {
         take_values();
-        rethrow(failure);
+        rethrow(failure, session_.target().elf() != nullptr);
     }
     if (woken.wants_to_leave()) session_.leave = true;
 }

@@ -123,6 +123,13 @@ class Abuse:
         said = tool.run(self.options.kcrash, words, self.home, merge=True).stdout
         self.check("358\tline 358 of this file\n" in said and "359\tline 359 of this file\n" in said, "GDB finds source under --src", said)
 
+    def without_vmlinux(self):
+        """The dump alone: memory, registers and stacks, but no names; and that is said."""
+        words = [str(self.sample.dump), "-s", "-C", "gdb print sched", "-C", "gdb print 6 * 7", "-C", "gdb x/1xb $pc", "-C", "gdb bt 1"]
+        said = tool.run(self.options.kcrash, words, self.home, merge=True).stdout
+        self.check("GDB has no symbols: kcrash was started without the kernel's vmlinux" in said and '"file"' not in said, "without vmlinux GDB says what is missing", said)
+        self.check("= 42" in said and re.search(r"^0xf+\w+:\t0x", said, re.M) and "#0  0x" in said, "without vmlinux GDB reads memory and registers", said)
+
     def leaves(self):
         said = self.script("gdb quit", "p 6*7")
         self.check(said.returncode == 0 and "42" not in said.stdout, "gdb quit leaves kcrash", said.stdout)
@@ -136,7 +143,8 @@ def main():
         count.skip("the committed sample is not there")
         count.finish()
     abuse = Abuse(options, sample, count)
-    for test in (abuse.refusals, abuse.survivals, abuse.active_task, abuse.interrupts, abuse.init_files, abuse.standard_input, abuse.outputs, abuse.history, abuse.sources, abuse.leaves):
+    for test in (abuse.refusals, abuse.survivals, abuse.active_task, abuse.interrupts, abuse.init_files, abuse.standard_input, abuse.outputs,
+                 abuse.history, abuse.sources, abuse.without_vmlinux, abuse.leaves):
         try:
             test()
         except (TimeoutError, EOFError, OSError) as error:
