@@ -131,7 +131,7 @@ std::optional<GdbCaller> GdbKernel::caller(uint64_t task, const GdbRegisters& fr
     try {
         const auto next = unwinder_.caller(*found, registers, is_return_address);
         if (!next) return std::nullopt;
-        return GdbCaller{as_gdb(next->registers), next->interrupted, next->leaves_stack, next->cfi_leads};
+        return GdbCaller{as_gdb(next->registers), next->cfa, next->interrupted, next->leaves_stack, next->cfi_leads};
     } catch (const std::exception&) { return std::nullopt; }
 }
 

@@ -89,6 +89,7 @@ const StackMachine& stack_machine(const Architecture& arch); // one without anyt
 // The next frame outwards.
 struct Caller {
     Registers registers;
+    uint64_t cfa = 0;          // of the frame that it was asked for; 0: unknown
     bool interrupted = false;  // its pc is the instruction that was interrupted, not a return address
     bool leaves_stack = false; // it is on another stack than the frame that it was asked for
     bool cfi_leads = true;     // CFI alone finds it too

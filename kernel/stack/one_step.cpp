@@ -52,10 +52,10 @@ std::optional<Caller> Unwinder::caller(const Task& task, const Registers& frame,
     if (stack.frames.size() > 1) {
         const Frame& next = stack.frames[1];
         const bool leaves = !here.leaves_stack.empty() || here.stack_name != next.stack_name;
-        return Caller{next.is_return_address ? with_exact_sp(arch, next.registers) : next.registers, !next.is_return_address, leaves,
+        return Caller{next.is_return_address ? with_exact_sp(arch, next.registers) : next.registers, here.cfa, !next.is_return_address, leaves,
                       cfi_leads(target_, frame, here.lookup())};
     }
-    if (here.exception && here.exception->user_mode) return Caller{here.exception->registers, true, true};
+    if (here.exception && here.exception->user_mode) return Caller{here.exception->registers, here.cfa, true, true};
     return std::nullopt;
 }
 

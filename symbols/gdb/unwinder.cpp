@@ -30,7 +30,7 @@ namespace {
 // What is kept with a frame: GDB frees its memory without a destructor, so there are no members that need one.
 struct Crossing {
     bool known;
-    CORE_ADDR sp, pc;         // of this frame
+    CORE_ADDR cfa, pc;        // of this frame: where the caller's stack pointer is, as in frames by CFI beside it
     unsigned count;
     struct Value {
         int number;           // of GDB
@@ -97,7 +97,7 @@ int sniff(frame_info_ptr frame, void** cache, bool leads_away) {
     if ((caller && (caller->interrupted || caller->leaves_stack)) != leads_away) return 0;
     auto* crossing = FRAME_OBSTACK_ZALLOC(Crossing);
     crossing->pc = pc;
-    crossing->sp = *here.sp;
+    crossing->cfa = caller && !leads_away && caller->cfa ? caller->cfa : *here.sp;
     if (caller) keep(*crossing, get_frame_arch(frame), *caller);
     *cache = crossing;
     return 1;
@@ -112,7 +112,7 @@ enum unwind_stop_reason stop_reason(frame_info_ptr, void** cache) {
 
 void frame_identity(frame_info_ptr, void** cache, frame_id* id) {
     const auto* crossing = static_cast<const Crossing*>(*cache);
-    *id = frame_id_build(crossing->sp, crossing->pc);
+    *id = frame_id_build(crossing->cfa, crossing->pc);
 }
 
 struct value* previous_register(frame_info_ptr frame, void** cache, int number) {

@@ -22,6 +22,7 @@ struct GdbRegisters {
 // The next frame outwards.
 struct GdbCaller {
     GdbRegisters registers;
+    uint64_t cfa = 0;           // of the frame that it was asked for; 0: unknown
     bool interrupted = false;   // its pc is an interrupted instruction, not a return address
     bool leaves_stack = false;  // it is on another stack
     bool cfi_leads = true;      // CFI alone finds it too

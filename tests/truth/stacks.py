@@ -142,9 +142,12 @@ class Death:
         lines = log.splitlines()
         starts = [i for i, line in enumerate(lines) if re.match(STAMP + TRACE, line)]
         self.pid, self.trace = None, []
+        panic = next((i for i, line in enumerate(lines) if "Kernel panic - not syncing" in line), len(lines))
+        # panic() prints no trace where the kernel had oopsed before (TAINT_DIE); what oopsed is another matter, unless it is the reason.
+        oopsed = any("---[ end trace " in line for line in lines[:panic])
+        self.silent = panic < len(lines) and oopsed and "Fatal exception" not in lines[panic] and not any(i > panic for i in starts)
         if not starts:
             return
-        panic = next((i for i, line in enumerate(lines) if "Kernel panic - not syncing" in line), len(lines))
         starts = [i for i in starts if i > panic][:1] or starts  # what the dying kernel complains of comes later
         head = next((i for i in range(starts[-1], -1, -1) if re.match(STAMP + r"CPU: \d+ (UID: \d+ )?PID: \d+ ", lines[i])), starts[-1])
         if found := re.search(r" PID: (\d+) ", lines[head]):
@@ -227,6 +230,9 @@ def check_death(guest, names, log, dead):
         return
     death = Death(names, log)
     trace = death.trace
+    if death.silent:
+        guest.skipped += 1
+        return
     guest.check("the log has the trace of the death", True, bool(trace))
     if not trace:
         return
