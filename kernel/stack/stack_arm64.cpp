@@ -87,6 +87,23 @@ StackStart start_at_slot(const StackWorld& world, const Architecture& arch, uint
     return start;
 }
 
+// Interrupted code without CFI that has made no record (assembly): x29 still points to its caller's, and the caller itself is in x30. Where
+// x30 leads back to the function, or is what the record says, there is a record.
+std::optional<UnwindRow> recordless_row(const FrameView& frame, uint64_t recorded) {
+    const auto back = frame.registers.get(frame.arch.lr);
+    if (frame.is_return_address || !back || frame.world.is_entry_code(frame.lookup)) return std::nullopt;
+    const uint64_t caller = frame.world.unsigned_return(*back);
+    if (!frame.world.is_text(caller) || caller == frame.world.unsigned_return(recorded)) return std::nullopt;
+    if (frame.world.function_start(caller - 1) == frame.world.function_start(frame.lookup)) return std::nullopt;
+    UnwindRow row;
+    row.source = "x30";
+    row.frame = UnwindRow::Frame::call;
+    row.cfa_register = frame.arch.sp;
+    row.rules = {{frame.arch.pc, {RegisterRule::Kind::in_register, frame.arch.lr, 0}}};
+    for (const unsigned kept : frame.arch.callee_saved) row.rules.push_back({kept, {RegisterRule::Kind::same, kept, 0}});
+    return row;
+}
+
 std::optional<UnwindRow> frame_rules(const FrameView& frame) {
     const Architecture& arch = frame.arch;
     constexpr uint64_t word = 8, alignment = 16;
@@ -94,6 +111,7 @@ std::optional<UnwindRow> frame_rules(const FrameView& frame) {
     if (!fp || *fp % alignment || !frame.range || *fp < frame.range->begin || *fp + 2 * word > frame.range->end) return std::nullopt;
     const auto next = frame.word(*fp), caller = frame.word(*fp + word);
     if (!next || !caller) return std::nullopt;
+    if (const auto leaf = recordless_row(frame, *caller)) return leaf;
     UnwindRow row;
     row.source = "frame pointer";
     row.cfa_register = arch.fp;

@@ -42,6 +42,7 @@ class Names:
             self.addresses.setdefault(name, set()).add(int(address, 16))
         self.has_orc = "__start_orc_unwind" in self.addresses
         self.loses_way = "unwind_backtrace" in self.addresses and "__irq_svc" in self.addresses  # arm's, after a call that does not return: it looks at what follows
+        self.loses_leaf = "el1h_64_irq" in self.addresses  # arm64's, the caller of interrupted assembly without a record: that one is in x30 only
         self.guesses = "handle_vint" in self.addresses and not self.has_orc  # loongarch's kernel, from its entry code on
         self.sched = (min(self.addresses.get("__sched_text_start", {0})), min(self.addresses.get("__sched_text_end", {0})))
 
@@ -252,6 +253,8 @@ def check_death(guest, names, log, dead):
         return
     ours = dead.frames[at:]
     theirs = trace[first:] if names.has_orc else believed(trace[first:], ours)
+    ours = [f for i, f in enumerate(ours) if not (names.loses_leaf and i and ours[i - 1][2] and i < len(theirs) and f[1] not in theirs[i].places
+                                                  and i + 1 < len(ours) and ours[i + 1][1] in theirs[i].places)]
     # riscv's trace does not leave the stack of interrupts.
     if theirs and (theirs[-1].name.startswith("call_on_irq_stack+") or (names.loses_way and theirs[-1].name.endswith("+0"))):
         ours = ours[:len(theirs)]
