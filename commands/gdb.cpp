@@ -45,7 +45,7 @@ Examples:
   One line of Python; a file with commands:
     gdb python print(gdb.parse_and_eval("jiffies"))
     gdb source /tmp/commands.gdb
-  Several lines, up to "end": at the prompt, in a file of commands and on standard input:
+  Several lines, up to "end": at the prompt, in files of commands, on standard input, in -C. No pipe or redirection goes with them:
     define two
     print $arg0
     print $arg1

@@ -66,12 +66,14 @@ void Abbreviations::read(Cursor& at, const UnitHeader& unit) {
         Abbreviation entry;
         entry.tag = static_cast<uint16_t>(at.uleb128());
         entry.children = at.u8() != 0;
+        entry.elsewhere = entry.tag == DW_TAG_imported_unit;
         int64_t size = 0;
         for (;;) {
             const uint64_t name = at.uleb128(), form = at.uleb128();
             const int64_t implicit = form == DW_FORM_implicit_const ? at.sleb128() : 0;
             if (name == 0 && form == 0) break;
             const Role role = role_of(name);
+            entry.elsewhere |= form == DW_FORM_ref_addr && (name == DW_AT_abstract_origin || name == DW_AT_specification);
             if (role == Role::sibling) entry.sibling_at = size, entry.sibling_form = static_cast<unsigned>(form);
             const int64_t fixed = fixed_size_of(static_cast<unsigned>(form), unit);
             size = size < 0 || fixed < 0 ? -1 : size + fixed;

@@ -21,6 +21,7 @@ struct Attribute {
 struct Abbreviation {
     uint16_t tag = 0;
     bool children = false;
+    bool elsewhere = false; // its name, or what it includes, is in another unit
     std::vector<Attribute> attributes;
     int64_t fixed_size = -1; // bytes of all attributes when all have one size; -1: they have not
     int64_t sibling_at = -1; // where the sibling attribute stands, in bytes; -1: none, or behind something of no fixed size

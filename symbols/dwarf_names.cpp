@@ -136,6 +136,7 @@ private:
                 depth = 1;
                 continue;
             }
+            if (depth == 1 && abbreviation->elsewhere) visitor_.elsewhere();
             const char letter = depth == 1 ? letter_of(abbreviation->tag) : enumeration && abbreviation->tag == DW_TAG_enumerator ? 'c' : 0;
             Entry entry;
             bool wanted = true;

@@ -36,6 +36,7 @@ public:
     virtual ~DwarfNameVisitor() = default;
     virtual void unit(const DwarfUnit&) {}        // names that follow are of this one
     virtual bool name(const DwarfName& name) = 0; // of an enum: are its enumerators wanted?
+    virtual void elsewhere() {}                   // the unit has outermost entries whose names are in other units: they are not told
 };
 
 // FileError when damaged.

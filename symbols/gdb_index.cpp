@@ -15,9 +15,9 @@
 #include "symbols/gdb_index.hpp"
 #include "core/bytes.hpp"
 #include "core/error.hpp"
+#include "core/interrupt.hpp"
 #include "symbols/hash.hpp"
 #include <algorithm>
-#include <cctype>
 #include <dwarf.h>
 #include <fmt/format.h>
 #include <unordered_map>
@@ -29,7 +29,6 @@ constexpr uint32_t version = 8, header_bytes = 24;
 constexpr uint32_t most_units = 1 << 24; // a unit's number has 24 bits
 constexpr uint32_t of_type = 1, of_variable = 2, of_function = 3;
 constexpr uint32_t static_bit = 1;
-constexpr size_t most_ranges = 1 << 20; // of one unit
 
 uint32_t attributes_of(char letter) {
     switch (letter) {
@@ -91,7 +90,7 @@ private:
 
 class GdbNames final : public DwarfNameVisitor {
 public:
-    explicit GdbNames(uint64_t string_bytes) : by_offset_(string_bytes, none) {}
+    GdbNames(uint64_t string_bytes, uint64_t most_bytes) : most_bytes_(most_bytes), by_offset_(string_bytes, none) {}
 
     void unit(const DwarfUnit& unit) override {
         plain_ &= is_plain(unit);
@@ -102,13 +101,16 @@ public:
         const uint32_t attributes = attributes_of(found.letter);
         if (!attributes || !plain_ || (found.letter == 'v' && !found.located)) return plain_;
         const uint32_t name = number_of(found);
+        if (names_.size() > most_bytes_) return plain_ = false; // names that overlap: a damaged file
         if (found.letter == 'V') defined_[name] = true;
         const bool every = (attributes >> 4 & 7) == of_function || found.letter == 'V' || found.letter == 'v';
-        if (!every && !definitions_.insert(definition(name, found))) return false;
+        if (!every && !definitions_.insert(definition(name, found))) return true; // two enums may differ in their enumerators alone
         auto& list = found.letter == 'D' ? declared_ : entries_;
         list.push_back({name, static_cast<uint32_t>(units_.size() - 1) | attributes << 24});
         return true;
     }
+
+    void elsewhere() override { plain_ = false; }
 
     bool plain() const { return plain_ && !units_.empty() && units_.size() < most_units; }
     const std::vector<DwarfUnit>& units() const { return units_; }
@@ -147,6 +149,7 @@ private:
         return place->second;
     }
 
+    const uint64_t most_bytes_; // of names
     bool plain_ = true;
     std::vector<DwarfUnit> units_;
     std::vector<uint32_t> by_offset_; // in .debug_str -> number of the name
@@ -181,23 +184,27 @@ private:
     std::vector<std::byte> bytes_;
 };
 
-// The hash that GDB looks names up with.
+// The hash that GDB looks names up with; in every locale the same.
 uint32_t hash_of(std::string_view name) {
     uint32_t hash = 0;
-    for (const char c : name) hash = hash * 67 + static_cast<uint32_t>(std::tolower(static_cast<unsigned char>(c))) - 113;
+    for (const char c : name) hash = hash * 67 + static_cast<unsigned char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) - 113;
     return hash;
 }
 
-// The code of every unit. Those whose ranges cannot be read have none: GDB does not find them by address.
+// The code of every unit. Those whose ranges cannot be read have none: GDB does not find them by address. FileError where units share lists
+// of ranges, so that all of them together have more than the sections.
 Bytes addresses_of(const DwarfFile& file, const std::vector<DwarfUnit>& units) {
     Bytes bytes;
     const std::scoped_lock guard(file.lock());
+    size_t left = units.size() + file.section(".debug_ranges").size() + file.section(".debug_rnglists").size();
     for (size_t number = 0; number < units.size(); ++number) {
+        check_interrupt();
         Dwarf_Die root;
         if (!dwarf_offdie(file.dwarf(), units[number].root, &root)) continue;
         Dwarf_Addr base = 0, begin = 0, end = 0;
         ptrdiff_t at = 0;
-        for (size_t n = 0; n < most_ranges && (at = dwarf_ranges(&root, at, &base, &begin, &end)) > 0; ++n) {
+        while ((at = dwarf_ranges(&root, at, &base, &begin, &end)) > 0) {
+            if (left-- == 0) throw FileError(fmt::format("{}: units of its DWARF share their ranges", file.file().path()));
             if (begin == 0 || begin >= end) continue; // of code that the linker left out
             bytes.u64(begin);
             bytes.u64(end);
@@ -303,7 +310,8 @@ std::vector<std::byte> write(const DwarfFile& file, GdbNames& names) {
 std::vector<std::byte> make_gdb_index(const DwarfFile& file, const ProgressMaker& progress) {
     const DwarfSections section = [&file](std::string_view name) { return file.section(name); };
     if (!section(".debug_types").empty()) return {};
-    GdbNames names(section(".debug_str").size());
+    const auto bytes_of = [&](std::string_view name) { return section(name).size(); };
+    GdbNames names(bytes_of(".debug_str"), bytes_of(".debug_str") + bytes_of(".debug_line_str") + bytes_of(".debug_info"));
     visit_dwarf_names(file.file(), true, section, names, progress);
     return names.plain() ? write(file, names) : std::vector<std::byte>{};
 }

@@ -21,6 +21,7 @@ public:
 private:
     enum class Body : char { commands, words }; // words: of another language, or of a help text. They end at "end", nothing nests
     static std::optional<Body> body_of(std::string_view line);
+    static bool opens_inside(std::string_view word);
 
     std::string text_, word_;
     std::vector<Body> open_;

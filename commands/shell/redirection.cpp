@@ -68,18 +68,25 @@ CommandLine split_redirection(std::string_view line) {
     return {Redirection::none, whole, ""};
 }
 
-std::vector<std::string> split_commands(std::string_view text) {
-    std::vector<std::string> commands;
+bool CommandText::take(bool whole_line, std::string& part) {
     Nesting nesting;
-    size_t begin = 0;
-    for (size_t i = 0; i <= text.size(); ++i) {
-        if (i < text.size() && (!nesting.outside(text[i]) || (text[i] != ';' && text[i] != '\n'))) continue;
-        const std::string_view part = text.substr(begin, i - begin);
-        const bool own_line = begin > 0 && text[begin - 1] == '\n'; // its indentation stays: Python may need it
-        if (const std::string command = trim(part); !command.empty()) commands.push_back(own_line ? std::string(part) : command);
-        begin = i + 1;
+    for (size_t i = at_; i <= text_.size(); ++i) {
+        const bool end = i == text_.size() || (whole_line ? text_[i] == '\n' : nesting.outside(text_[i]) && (text_[i] == ';' || text_[i] == '\n'));
+        if (!end) continue;
+        part = text_.substr(at_, i - at_);
+        after_newline_ = i == text_.size() || text_[i] == '\n';
+        at_ = i + 1;
+        return true;
     }
-    return commands;
+    return false;
 }
+
+bool CommandText::command(std::string& command) {
+    while (take(false, command))
+        if (command = trim(command); !command.empty()) return true;
+    return false;
+}
+
+bool CommandText::line(std::string& line) { return take(after_newline_, line); }
 
 } // namespace kcrash

@@ -26,7 +26,20 @@ struct CommandLine {
 // Cuts a line at its first operator outside of quotes and parentheses. "->" and "<<" are C, not operators.
 // UsageError for an operator without its file.
 CommandLine split_redirection(std::string_view line);
-// "bt; ps" -> "bt", "ps". Semicolons in quotes and parentheses stay; a new line separates too.
-std::vector<std::string> split_commands(std::string_view text);
+
+// The commands of a text: "bt; ps" has two. Semicolons in quotes and parentheses stay; a new line separates too.
+class CommandText {
+public:
+    explicit CommandText(std::string text) : text_(std::move(text)) {}
+    bool command(std::string& command); // the next one, without blanks around it; false at the end
+    // What follows it for a script of several lines: the rest up to ";" where it stood before one, else a whole line as it is.
+    bool line(std::string& line);
+
+private:
+    bool take(bool whole_line, std::string& part);
+    std::string text_;
+    size_t at_ = 0;
+    bool after_newline_ = true;
+};
 
 } // namespace kcrash

@@ -169,7 +169,7 @@ bool Shell::execute(std::string_view line) {
 }
 
 bool Shell::execute(std::string_view line, const NextLine& next) {
-    auto script = GdbScript::begin(line);
+    auto script = GdbScript::begin(expand_alias(session_, trim(line)));
     if (!script) return execute(line);
     for (std::string more; !script->complete(); script->add(more))
         if (!next(more)) return fail(line, fmt::format("the \"end\" of \"{}\" is missing", script->word()));

@@ -98,11 +98,14 @@ void run_input(Session& session, Shell& shell, const Arguments& arguments, bool 
         if (session.leave || shell.interrupted) return;
         shell.run_file(path, echo);
     }
-    for (const std::string& text : arguments.commands) {
-        const std::vector<std::string> lines = split_commands(text);
-        size_t at = 0;
-        const auto next = [&](std::string& line) { return at < lines.size() && (line = lines[at++], true); };
-        for (std::string line; !session.leave && !shell.interrupted && next(line);) shell.execute(line, next);
+    std::vector<CommandText> texts(arguments.commands.begin(), arguments.commands.end());
+    for (size_t at = 0; at < texts.size(); ++at) {
+        // A script may go on in the next -C.
+        const auto next = [&](std::string& line) {
+            while (at < texts.size() && !texts[at].line(line)) ++at;
+            return at < texts.size();
+        };
+        for (std::string line; at < texts.size() && !session.leave && !shell.interrupted && texts[at].command(line);) shell.execute(line, next);
     }
 }
 

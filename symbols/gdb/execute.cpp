@@ -144,6 +144,8 @@ void run_lines(const std::string& script) {
         return buffer.c_str();
     };
     const counted_command_line lines = read_command_lines_1(next_line, 1, nullptr);
+    if (!lines && script.find_first_not_of(" \t\n") != std::string::npos && script[script.find_first_not_of(" \t\n")] != '#')
+        error("the lines are no script of GDB's: an \"else\" or an \"end\" is in the wrong place");
     execute_control_commands(lines.get(), is_source(script) ? 1 : 0);
 }
 

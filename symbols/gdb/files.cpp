@@ -42,7 +42,9 @@ bool exists(const std::string& path) {
 }
 
 bool has_made(const std::string& path, const std::string& index) {
-    return !index.empty() && state().options.make_index && state().options.make_index(path, index) && exists(index);
+    if (index.empty() || !state().options.make_index) return false;
+    const HostInterrupt host;
+    return state().options.make_index(path, index) && exists(index);
 }
 
 void use_index_files(bool on) {

@@ -4,6 +4,7 @@
 #include "symbols/gdb/gdb.hpp"
 #include <exception>
 #include <map>
+#include <signal.h>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -38,6 +39,7 @@ struct State {
     bool started = false;            // GDB was initialised
     bool loaded = false;             // the kernel's symbols, the target
     bool leave = false;
+    const struct sigaction* host_interrupt = nullptr; // what SIGINT did before the call into GDB; null: no call
     std::set<struct gdbarch*> prepared;
     std::map<std::string, std::string> modules; // name -> path of those whose symbols GDB has
 };
@@ -66,6 +68,15 @@ public:
 private:
     struct Saved;
     Saved* saved_;
+};
+
+// While the host works inside of a call into GDB: Ctrl-C is the host's.
+class HostInterrupt {
+public:
+    HostInterrupt();
+    ~HostInterrupt();
+    HostInterrupt(const HostInterrupt&) = delete;
+    HostInterrupt& operator=(const HostInterrupt&) = delete;
 };
 
 } // namespace kcrash::gdb_inside

@@ -29,6 +29,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <utility>
 
 extern int batch_flag;
 
@@ -66,7 +67,10 @@ class SignalsKept {
 public:
     SignalsKept() {
         for (int number = 1; number < NSIG; ++number) sigaction(number, nullptr, &actions_[static_cast<size_t>(number)]);
-        sigprocmask(SIG_SETMASK, nullptr, &mask_);
+        sigset_t interrupt; // would leave GDB half started: it comes in when the host's own action is back
+        sigemptyset(&interrupt);
+        sigaddset(&interrupt, SIGINT);
+        sigprocmask(SIG_BLOCK, &interrupt, &mask_);
     }
     ~SignalsKept() {
         for (int number = 1; number < NSIG; ++number) sigaction(number, &actions_[static_cast<size_t>(number)], nullptr);
@@ -195,21 +199,36 @@ void start_gdb(const GdbOptions& options) {
 struct Entry::Saved {
     ReadlineKept readline;
     struct sigaction interrupt;
+    const struct sigaction* outer = nullptr; // of the call that this one is inside of
     int rows = 0, columns = 0;
 };
 
-Entry::Entry() : saved_(new Saved) {
-    rl_get_screen_size(&saved_->rows, &saved_->columns);
-    sigaction(SIGINT, nullptr, &saved_->interrupt);
+static void catch_interrupt() {
     struct sigaction ours {};
     ours.sa_handler = handle_sigint;
     ours.sa_flags = SA_RESTART;
     sigemptyset(&ours.sa_mask);
     sigaction(SIGINT, &ours, nullptr);
+}
+
+HostInterrupt::HostInterrupt() {
+    if (state().host_interrupt) sigaction(SIGINT, state().host_interrupt, nullptr);
+}
+
+HostInterrupt::~HostInterrupt() {
+    if (state().host_interrupt) catch_interrupt();
+}
+
+Entry::Entry() : saved_(new Saved) {
+    rl_get_screen_size(&saved_->rows, &saved_->columns);
+    sigaction(SIGINT, nullptr, &saved_->interrupt);
+    saved_->outer = std::exchange(state().host_interrupt, &saved_->interrupt);
+    catch_interrupt();
     check_quit_flag(); // a stale one
 }
 
 Entry::~Entry() {
+    state().host_interrupt = saved_->outer;
     sigaction(SIGINT, &saved_->interrupt, nullptr);
     check_quit_flag();
     if (rl_instream && saved_->rows > 0 && saved_->columns > 0) rl_set_screen_size(saved_->rows, saved_->columns);

@@ -79,6 +79,8 @@ public:
         if (known.sp) supply(registers, gdbarch_sp_regnum(arch), *known.sp);
     }
 
+    void prepare_to_store(regcache*) override { error("the kernel is dead: its dump is only read, never written"); }
+
     enum target_xfer_status xfer_partial(enum target_object object, const char*, gdb_byte* into, const gdb_byte* from, ULONGEST offset,
                                          ULONGEST size, ULONGEST* done) override {
         if (object != TARGET_OBJECT_MEMORY || !state().world) return TARGET_XFER_E_IO;

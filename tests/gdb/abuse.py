@@ -24,6 +24,7 @@ REFUSED = [("run", DEAD + "nothing of it can be run, stopped or attached to"), (
            ("print schedule()", DEAD + "none of its functions can be called"), ("generate-core-file", DEAD + "its dump is only read, never written"),
            ("file /bin/true", 'kcrash chose the files when it opened the dump: use "mod -s" for a module\'s, or start it with others'),
            ("set var jiffies = 1", "its dump is only read, never written"), ("print jiffies = 1", "its dump is only read, never written"),
+           ("print $rax = 1", DEAD + "its dump is only read, never written"), ("set var $pc = 3", DEAD + "its dump is only read, never written"),
            ("new-ui console /dev/null", "GDB has no terminal here: its windows and interfaces cannot be opened")]
 # A line, and what must be said.
 SURVIVED = [("gdb python raise ValueError('oh')", "ValueError"), ("gdb python __import__('sys').exit(3)", "SystemExit"),
@@ -123,6 +124,24 @@ class Abuse:
         said = tool.run(self.options.kcrash, words, self.home, merge=True).stdout
         self.check("358\tline 358 of this file\n" in said and "359\tline 359 of this file\n" in said, "GDB finds source under --src", said)
 
+    def interrupted_index(self):
+        """Ctrl-C while kcrash writes GDB's index: the command ends, and no index is left."""
+        cache = self.home.path / "empty-cache"
+        environment = dict(self.home.environment, KCRASH_CACHE_DIR=str(cache))
+        for wait in (0.05, 0.1, 0.2, 0.4):
+            terminal = prompt.Terminal([str(self.options.kcrash), *self.sample.arguments(), "-s"], environment)
+            terminal.read_until(prompt.PROMPT)
+            terminal.type("gdb print 6 * 7\n")
+            time.sleep(wait)
+            terminal.type("\x03")
+            text = terminal.read_until(prompt.PROMPT, 60)
+            done = any(cache.rglob("*.gdb-index"))
+            self.check("= 42" in text if done else "interrupted" in text or "Quit" in text or "= 42" in text, "Ctrl-C during the first command of GDB", text)
+            self.check("= 43" in terminal.command("gdb print 43", timeout=60), "GDB answers after Ctrl-C in its start")
+            terminal.leave()
+            for index in cache.rglob("*.gdb-index"):
+                index.unlink()
+
     def without_vmlinux(self):
         """The dump alone: memory, registers and stacks, but no names; and that is said."""
         words = [str(self.sample.dump), "-s", "-C", "gdb print sched", "-C", "gdb print 6 * 7", "-C", "gdb x/1xb $pc", "-C", "gdb bt 1"]
@@ -144,7 +163,7 @@ def main():
         count.finish()
     abuse = Abuse(options, sample, count)
     for test in (abuse.refusals, abuse.survivals, abuse.active_task, abuse.interrupts, abuse.init_files, abuse.standard_input, abuse.outputs,
-                 abuse.history, abuse.sources, abuse.without_vmlinux, abuse.leaves):
+                 abuse.history, abuse.sources, abuse.interrupted_index, abuse.without_vmlinux, abuse.leaves):
         try:
             test()
         except (TimeoutError, EOFError, OSError) as error:

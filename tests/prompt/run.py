@@ -234,6 +234,18 @@ class Suite:
         result = tool.run(self.options.kcrash, [*self.sample.arguments(), "-s", "-i", str(script)], self.home, stdin="while 0\nprint 1\n")
         self.check("a | b\n" in result.stdout and "= 42\n" in result.stdout, "in a file of commands", result.stdout + result.stderr)
         self.check('the "end" of "while" is missing' in result.stdout + result.stderr and result.returncode == 1, "an end that is missing is an error", result.stderr)
+        script.write_text("define two\r\nprint 4\r\nend\r\ndocument two\nPrints it.\n# a hash line\nif you want, else not.\n\n  Last words.\nend\ngdb help two\ntwo\n"
+                          "g if 0\nprint 11\nend\n")
+        words = [*self.sample.arguments(), "-s", "-i", str(script)]
+        result = tool.run(self.options.kcrash, words, self.home, stdin="if 0\nprint 10\nelse\nprint 11\nelse\nend\n")
+        said = result.stdout + result.stderr
+        self.check("Prints it.\n# a hash line\nif you want, else not.\n" in said and "  Last words.\n" in said, "the words of a document are kept", said)
+        self.check("= 4\n" in said and "= 11" not in said, "CRLF, and gdb's alias", said)
+        self.check("no script of GDB's" in said and result.returncode == 1, "a script that makes no sense is an error", said)
+        loop = "python\nfor i in range(3):\n    x = i; print('n', x)\nend\np 6*7"
+        result = tool.run(self.options.kcrash, [*self.sample.arguments(), "-s", "-C", loop, "-C", "define foo; print 12; end; foo"], self.home)
+        said = result.stdout + result.stderr
+        self.check("n 0\nn 1\nn 2\n" in said and "= 42\n" in said and "= 12\n" in said, "semicolons in a -C", said)
         result = tool.run(self.options.kcrash, [*self.sample.arguments(), "-s", "-C", "python\nif True:\n    print('inside')\nend", "-C", "p 6*7"], self.home)
         self.check("inside\n" in result.stdout and "= 42\n" in result.stdout, "in a -C", result.stdout + result.stderr)
 

@@ -31,8 +31,7 @@ std::vector<std::byte> with(size_t at, uint64_t value, size_t size) {
     return bytes;
 }
 
-// What a huge file claims must not be read or asked for: that would take hours, or more memory than there is, and the suite's own time
-// limit would end it. No clock is looked at: machines that run tests are busy.
+// What a huge file claims must not be read or asked for: that would take longer than the suite may, or more memory than there is. No clock is looked at: machines that run tests are busy.
 void at_once(const std::function<void()>& action) { action(); }
 
 // Reads every page, the notes and the memory list, whatever they say.

@@ -108,6 +108,27 @@ TEST_CASE("gdb index: a type stands once for each definition that differs") {
     CHECK(index_of(writer).what("page") == "static type in 0 2 3 4");
 }
 
+TEST_CASE("gdb index: enums of one name, size and line keep their own enumerators") {
+    DwarfWriter writer;
+    for (const char* name : {"lm75", "adm1021"}) {
+        Entry unit{DW_TAG_compile_unit, {{DW_AT_language, DW_LANG_C11}}};
+        Entry& chips = unit.add({DW_TAG_enumeration_type, {{DW_AT_name, "chips"}, {DW_AT_byte_size, 4}, {DW_AT_decl_line, 20}}});
+        chips.add({DW_TAG_enumerator, {{DW_AT_name, name}, {DW_AT_const_value, 0}}});
+        writer.unit(unit);
+    }
+    const Reader index = index_of(writer);
+    CHECK(index.what("lm75") == "static variable in 0");
+    CHECK(index.what("adm1021") == "static variable in 1");
+}
+
+TEST_CASE("gdb index: none where units include parts of others") {
+    DwarfWriter writer;
+    Entry unit = unit_with(0x1000);
+    unit.add({DW_TAG_imported_unit, {}});
+    writer.unit(unit);
+    CHECK(index_of(writer).bytes.empty());
+}
+
 TEST_CASE("gdb index: none for other languages than C, whose names are nested") {
     for (const unsigned language : {unsigned{DW_LANG_Rust}, unsigned{DW_LANG_C_plus_plus}}) {
         DwarfWriter writer;

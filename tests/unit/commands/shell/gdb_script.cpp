@@ -18,7 +18,7 @@ size_t taken(std::initializer_list<std::string_view> lines) {
 } // namespace
 
 TEST_CASE("gdb script: what is a command by itself") {
-    for (const std::string_view line : {"ps", "", "python print(1)", "python import os", "define", "document", "p if", "gdb", "gdb print 1", "ifconfig", "definer x"})
+    for (const std::string_view line : {"ps", "", "python print(1)", "python import os", "define", "document", "p if", "gdb", "gdb print 1", "ifconfig", "definer x", "commands"})
         CHECK_FALSE(GdbScript::begin(line));
 }
 
@@ -27,6 +27,8 @@ TEST_CASE("gdb script: a body ends at its own end") {
     CHECK(taken({"define loop", "while $i < 3", "  if $i == 1", "p $i", "end", "set $i = $i + 1", "end", "end", "bt"}) == 8);
     CHECK(taken({"if(1)", "p 1", "else", "p 2", "end", "p 3"}) == 5);
     CHECK(taken({"while 1", "end"}) == 2);
+    CHECK(taken({"define stop", "commands", "bt", "end", "end", "ps"}) == 5);
+    CHECK(taken({"\\define foo", "p 1", "end"}) == 3); // as typed: without aliases
 }
 
 TEST_CASE("gdb script: words of another language do not nest") {
@@ -41,7 +43,7 @@ TEST_CASE("gdb script: the text that GDB gets") {
     CHECK(script->word() == "python");
     script->add("if 1:");
     script->add("    print('a | b > c')");
-    script->add("  end ");
+    script->add("  end \r"); // of a file with CRLF
     CHECK(script->complete());
     CHECK(script->text() == "python\nif 1:\n    print('a | b > c')\n  end ");
 }

@@ -44,8 +44,45 @@ TEST_CASE("redirection: an operator needs its file") {
     CHECK_THROWS_WITH_AS(split("ps |"), "\"|\" needs a shell command", UsageError);
 }
 
-TEST_CASE("redirection: commands of one -C are separated by semicolons") {
+namespace {
+
+std::vector<std::string> commands(const std::string& text) {
+    CommandText from(text);
+    std::vector<std::string> all;
+    for (std::string command; from.command(command);) all.push_back(command);
+    return all;
+}
+
+} // namespace
+
+TEST_CASE("redirection: commands of one -C are separated by semicolons and new lines") {
     using Words = std::vector<std::string>;
-    CHECK(split_commands("bt; ps ;; set;") == Words{"bt", "ps", "set"});
-    CHECK(split_commands("eval (1; 2); p \"a;b\" | sed 's/;//'") == Words{"eval (1; 2)", "p \"a;b\" | sed 's/;//'"});
+    CHECK(commands("bt; ps ;; set;") == Words{"bt", "ps", "set"});
+    CHECK(commands("bt\n  ps\n\nset") == Words{"bt", "ps", "set"});
+    CHECK(commands("eval (1; 2); p \"a;b\" | sed 's/;//'") == Words{"eval (1; 2)", "p \"a;b\" | sed 's/;//'"});
+    CHECK(commands("").empty());
+}
+
+TEST_CASE("redirection: lines of a script are taken as they are, but where semicolons separated it") {
+    std::string part;
+    CommandText lines("python\n    x = i; print(\"it's\")\nend\np 1; p 2");
+    REQUIRE(lines.command(part));
+    CHECK(part == "python");
+    REQUIRE(lines.line(part));
+    CHECK(part == "    x = i; print(\"it's\")");
+    REQUIRE(lines.line(part));
+    CHECK(part == "end");
+    REQUIRE(lines.command(part));
+    CHECK(part == "p 1");
+    REQUIRE(lines.command(part));
+    CHECK(part == "p 2");
+    CHECK_FALSE(lines.line(part));
+    CommandText one("define foo; print 1; end; foo");
+    REQUIRE(one.command(part));
+    REQUIRE(one.line(part));
+    CHECK(part == " print 1");
+    REQUIRE(one.line(part));
+    CHECK(part == " end");
+    REQUIRE(one.command(part));
+    CHECK(part == "foo");
 }
