@@ -22,6 +22,7 @@ struct Current {
     Completions found;
     size_t next = 0;
     bool line_done = false;
+    const sigset_t* waiting = nullptr; // the signals that are blocked while a key is waited for
     std::optional<std::string> line; // nothing: Ctrl-D
 };
 Current* current = nullptr; // only while run_prompt() is on the stack
@@ -47,7 +48,18 @@ void take_line(char* typed) {
     std::free(typed);
 }
 
+// A key. readline reads ahead while it thinks that there is more, and Ctrl-C empties the terminal's queue: it must not wait then for a key
+// that was thrown away.
+int get_key(FILE* from) {
+    constexpr int abort_key = 'G' & 0x1f;
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    while (ppoll(&input, 1, nullptr, current ? current->waiting : nullptr) <= 0)
+        if (interrupt_requested) return abort_key;
+    return rl_getc(from);
+}
+
 void set_up(const Session& session) {
+    rl_getc_function = get_key;
     rl_readline_name = "kcrash";
     rl_attempted_completion_function = complete;
     rl_completer_word_break_characters = const_cast<char*>(" \t\n\"'`;|<>(){}&=*+!");
@@ -86,12 +98,13 @@ void give_line_up() {
 std::optional<std::string> read_line(const char* prompt) {
     const BlockedInterrupt blocked; // it comes in while ppoll() waits and nowhere else: none is missed
     interrupt_requested = 0;
+    current->waiting = blocked.before();
     current->line_done = false;
     current->line.reset();
     rl_callback_handler_install(prompt, take_line);
     while (!current->line_done) {
         pollfd input{STDIN_FILENO, POLLIN, 0};
-        const int ready = ppoll(&input, 1, nullptr, blocked.before());
+        const int ready = ppoll(&input, 1, nullptr, current->waiting);
         if (ready > 0) rl_callback_read_char();
         if (interrupt_requested && !current->line_done) {
             give_line_up();

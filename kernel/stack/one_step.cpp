@@ -42,6 +42,9 @@ std::optional<Caller> Unwinder::caller(const Task& task, const Registers& frame,
         return caller;
     }
     if (!world.is_text(*pc) && (is_return_address || !world.stack_of(*sp))) return std::nullopt; // a user's code; a wild jump leads back
+    if (!is_return_address) // the first frame may have been found as one: where a function that died had called another
+        if (const auto first = exact_start_of(task); first && first->registers.get(arch.pc) == pc && first->registers.get(arch.sp) == sp)
+            is_return_address = first->is_return_address;
     StackStart start;
     start.registers = frame;
     if (is_return_address) start.registers.forget(arch.lr); // the call that it made put another address there
