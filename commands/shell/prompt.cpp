@@ -4,6 +4,7 @@
 #include "commands/shell/completion.hpp"
 #include "commands/shell/history.hpp"
 #include "core/interrupt.hpp"
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <poll.h>
 #include <readline/readline.h>
+#include <termios.h>
 #include <unistd.h>
 
 namespace kcrash {
@@ -48,18 +50,33 @@ void take_line(char* typed) {
     std::free(typed);
 }
 
-// A key. readline reads ahead while it thinks that there is more, and Ctrl-C empties the terminal's queue: it must not wait then for a key
-// that was thrown away.
-int get_key(FILE* from) {
+// readline's own settings, but for a read that finds nothing: Ctrl-C empties the terminal's queue, also of what poll() has just seen there,
+// and nobody is to wait then for a key that was thrown away.
+void prepare_terminal(int meta) {
+    rl_prep_terminal(meta);
+    termios settings {};
+    if (tcgetattr(STDIN_FILENO, &settings) != 0) return;
+    settings.c_cc[VMIN] = settings.c_cc[VTIME] = 0;
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &settings);
+}
+
+// A key; after Ctrl-C the one that gives a line up, since readline reads on by itself while it thinks that there is more.
+int get_key(FILE*) {
     constexpr int abort_key = 'G' & 0x1f;
-    pollfd input{STDIN_FILENO, POLLIN, 0};
-    while (ppoll(&input, 1, nullptr, current ? current->waiting : nullptr) <= 0)
-        if (interrupt_requested) return abort_key;
-    return rl_getc(from);
+    while (!interrupt_requested) {
+        pollfd input{STDIN_FILENO, POLLIN, 0};
+        if (ppoll(&input, 1, nullptr, current ? current->waiting : nullptr) <= 0) continue;
+        unsigned char key = 0;
+        const ssize_t n = read(STDIN_FILENO, &key, 1);
+        if (n == 1) return key;
+        if ((n < 0 && errno != EINTR && errno != EAGAIN) || (input.revents & (POLLHUP | POLLERR | POLLNVAL))) return EOF;
+    }
+    return abort_key;
 }
 
 void set_up(const Session& session) {
     rl_getc_function = get_key;
+    rl_prep_term_function = prepare_terminal;
     rl_readline_name = "kcrash";
     rl_attempted_completion_function = complete;
     rl_completer_word_break_characters = const_cast<char*>(" \t\n\"'`;|<>(){}&=*+!");
