@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import tempfile
 
-PACKAGE = "linux-source-6.1"
 TOOLS = ("make", "gcc", "bc", "bison", "flex", "xz", "dpkg-deb")
 # What "make scripts_gdb" reads. All sources of drivers would be ten times as much.
 WANTED = ["*/Kconfig*", "*/Kbuild*", "*/Makefile*", "scripts/*", "include/*", "arch/x86/*", "kernel/bounds.c", "kernel/time/timeconst.bc",
@@ -44,13 +43,17 @@ def cache():
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "kcrash/lx"
 
 
-def installed_package():
+def package_of(series):
+    return f"linux-source-{series}"
+
+
+def installed_package(series):
     """(version, tarball, its md5 as the package says it), or None."""
-    tarball = pathlib.Path(f"/usr/src/{PACKAGE}.tar.xz")
-    sums = pathlib.Path(f"/var/lib/dpkg/info/{PACKAGE}.md5sums")
+    tarball = pathlib.Path(f"/usr/src/{package_of(series)}.tar.xz")
+    sums = pathlib.Path(f"/var/lib/dpkg/info/{package_of(series)}.md5sums")
     if not tarball.exists() or not sums.exists():
         return None
-    version = run(["dpkg-query", "-W", "-f", "${Version}", PACKAGE])
+    version = run(["dpkg-query", "-W", "-f", "${Version}", package_of(series)])
     return version, tarball, next(line.split()[0] for line in sums.read_text().splitlines() if line.endswith(tarball.name))
 
 
@@ -63,11 +66,11 @@ def downloaded(name):
     return sorted(folder.glob(f"{name}_*.deb"))[-1]
 
 
-def downloaded_package():
+def downloaded_package(series):
     """The same, without installing it."""
-    package, folder = downloaded(PACKAGE), cache() / "package"
+    package, folder = downloaded(package_of(series)), cache() / "package"
     version = run(["dpkg-deb", "-f", str(package), "Version"]).strip()
-    tarball = folder / f"usr/src/{PACKAGE}.tar.xz"
+    tarball = folder / f"usr/src/{package_of(series)}.tar.xz"
     if not tarball.exists():
         run(["dpkg-deb", "-x", str(package), str(folder)])
     run(["dpkg-deb", "-e", str(package), str(folder / "control")])
@@ -75,11 +78,11 @@ def downloaded_package():
     return version, tarball, next(line.split()[0] for line in sums if line.endswith(tarball.name))
 
 
-def extract(tarball, tree):
+def extract(series, tarball, tree):
     beside = tree.with_name("tree.new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    patterns = [pattern if pattern.startswith("*") else f"{PACKAGE}/{pattern}" for pattern in WANTED]
+    patterns = [pattern if pattern.startswith("*") else f"{package_of(series)}/{pattern}" for pattern in WANTED]
     run(["tar", "-xf", str(tarball), "-C", str(beside), "--strip-components=1", "--wildcards", *patterns], timeout=1800)
     beside.rename(tree)
 
@@ -88,19 +91,19 @@ def scripts_of(tree):
     return {str(path.relative_to(tree)): digest(path) for path in sorted((tree / "scripts/gdb").rglob("*")) if path.is_file()}
 
 
-def source_tree():
+def source_tree(series):
     """(version, the tree, how many scripts were found to be the package's own)."""
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if missing:
         raise Unavailable(f"not installed: {' '.join(missing)}")
-    version, tarball, md5 = installed_package() or downloaded_package()
+    version, tarball, md5 = installed_package(series) or downloaded_package(series)
     folder = cache() / version
     tree, sums = folder / "tree", folder / "SHA256SUMS"
     if not sums.exists():
         if digest(tarball, "md5") != md5:
-            raise Unavailable(f"{tarball} is not what the package {PACKAGE} {version} holds")
+            raise Unavailable(f"{tarball} is not what the package {package_of(series)} {version} holds")
         shutil.rmtree(tree, ignore_errors=True)
-        extract(tarball, tree)
+        extract(series, tarball, tree)
         sums.write_text("".join(f"{value}  {name}\n" for name, value in scripts_of(tree).items()))
     known = {line[66:]: line[:64] for line in sums.read_text().splitlines()}
     if scripts_of(tree) != known:
@@ -108,12 +111,12 @@ def source_tree():
     return version, tree, len(known)
 
 
-def debian_config(release):
+def debian_config(series, release):
     """Debian's configuration of that kernel, which must be of the source's version."""
     package = downloaded(f"linux-image-{release}")
-    version, source = run(["dpkg-deb", "-f", str(package), "Version"]).strip(), source_tree()[0]
+    version, source = run(["dpkg-deb", "-f", str(package), "Version"]).strip(), source_tree(series)[0]
     if version != source:
-        raise Unavailable(f"{release} is of {version}, and {PACKAGE} is {source}")
+        raise Unavailable(f"{release} is of {version}, and {package_of(series)} is {source}")
     config = cache() / version / f"config-{release}"
     if not config.exists():
         with tempfile.TemporaryDirectory(dir=cache()) as folder:
@@ -122,9 +125,9 @@ def debian_config(release):
     return config
 
 
-def prepare(name, config, small):
+def prepare(series, name, config, small):
     """A folder with vmlinux-gdb.py and scripts/gdb for this configuration. small: the file is only what differs from allnoconfig."""
-    version, tree, _ = source_tree()
+    version, tree, _ = source_tree(series)
     out = cache() / version / f"{name}-{digest(config)[:12]}"
     constants = out / "scripts/gdb/linux/constants.py"
     if (out / "DONE").exists():

@@ -85,7 +85,7 @@ class Suite:
             text, status = self.run(f"extend {path}")
             self.check(text == wanted + "\n" and status == 1, f"extend {path}", text)
         text, status = self.run(f"source {EXTENSION.relative_to(tool.TOP)}", "extend", "words a", f"extend {EXTENSION}", "python threading = __import__('threading')",
-                                "python t = threading.Thread(target=kcrash.tasks)", "python t.start()", "python t.join()", "extend -u", "words a")
+                                "python t = threading.Thread(target=kcrash.tasks); t.start(); t.join()", "extend -u", "words a")
         self.check(text.splitlines()[1] == lines[2] and "\na\n" in text, "a file that GDB sources defines commands as well", text)
         self.check("RuntimeError: kcrash answers only to the thread that runs the script" in text, "another thread is refused", text)
         self.check(f"unloaded: {EXTENSION}\n" in text and 'unknown command "words"' in text, "extend -u unloads all", text)
