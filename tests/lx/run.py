@@ -193,9 +193,8 @@ def difference(lx, other):
     return f"{lx!r} / {other!r}"[:1500]
 
 
-def debian_sample(options, series):
+def debian_sample(options, series, name):
     """(sample, configuration) of Debian's own kernel, when somebody has made it."""
-    name = f"debian-{series}-amd64-cloud"
     folder = pathlib.Path(subprocess.run([tool.TOP / "vmcore-samples/make", "where", name], capture_output=True, text=True).stdout.strip() or "/nonexistent")
     dumps = sorted(folder.glob("*/d31.zlib"))
     if not dumps or not (folder / "KEY").exists():
@@ -204,20 +203,22 @@ def debian_sample(options, series):
     return tool.Sample(name, dumps[0], folder / "vmlinux", folder / "modules"), scripts.debian_config(series, release)
 
 
-def committed(_, series):
+def committed(_, series, name):
     sample = tool.committed_sample()
     return sample, sample.dump.parent / "kernel.config"
 
 
-# The newer series is only asked where its dump was made: its source is another 150 MB.
-SERIES = {"6.1": [(committed, True), (debian_sample, False)], "6.12": [(debian_sample, False)]}
+# Series, machine, sample. The newer series is only asked where its dump was made: its source is another 150 MB. lx-slabinfo is for arm64.
+SAMPLES = [("6.1", "x86", "sample-6.1"), ("6.1", "x86", "debian-6.1-amd64-cloud"), ("6.12", "x86", "debian-6.12-amd64-cloud"),
+           ("6.12", "arm64", "debian-6.12-arm64-16k")]
 
 
-def run_sample(options, home, count, series, choose, small):
+def run_sample(options, home, count, series, machine, name):
+    choose = committed if name.startswith("sample-") else debian_sample
     try:
-        sample, config = choose(options, series)
-        version, _, checked = scripts.source_tree(series)
-        folder = scripts.prepare(series, sample.name, config, small)
+        sample, config = choose(options, series, name)
+        version, _, checked = scripts.source_tree(series, machine)
+        folder = scripts.prepare(series, machine, sample.name, config, choose is committed)
     except scripts.Unavailable as reason:
         return count.skip(str(reason))
     count.check(checked > 10, f"{sample.name}: scripts/gdb is that of {scripts.package_of(series)} {version}", str(checked))
@@ -231,9 +232,8 @@ def main():
     options = tool.parser(__doc__).parse_args()
     count, home = tool.Count("lx"), tool.Home()
     os.environ.setdefault("LC_ALL", "C.UTF-8")
-    for series, choices in SERIES.items():
-        for choose, small in choices:
-            run_sample(options, home, count, series, choose, small)
+    for series, machine, name in SAMPLES:
+        run_sample(options, home, count, series, machine, name)
     count.finish()
 
 

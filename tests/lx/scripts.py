@@ -14,8 +14,9 @@ import tempfile
 
 TOOLS = ("make", "gcc", "bc", "bison", "flex", "xz", "dpkg-deb")
 # What "make scripts_gdb" reads. All sources of drivers would be ten times as much.
-WANTED = ["*/Kconfig*", "*/Kbuild*", "*/Makefile*", "scripts/*", "include/*", "arch/x86/*", "kernel/bounds.c", "kernel/time/timeconst.bc",
-          "tools/include/*", "tools/scripts/*", "tools/arch/x86/*", "usr/include/*"]
+WANTED = ["*/Kconfig*", "*/Kbuild*", "*/Makefile*", "scripts/*", "include/*", "arch/{machine}/*", "kernel/bounds.c", "kernel/time/timeconst.bc",
+          "tools/include/*", "tools/scripts/*", "tools/arch/{machine}/*", "usr/include/*"]
+MACHINES = {"x86": ["ARCH=x86_64"], "arm64": ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"]}
 # They need keys and libraries to build, and change nothing of constants.py.
 UNWANTED = ["MODULE_SIG", "SECURITY_SELINUX", "SECURITY_LOCKDOWN_LSM", "SYSTEM_TRUSTED_KEYRING", "GCC_PLUGINS", "DEBUG_INFO_BTF"]
 
@@ -78,11 +79,11 @@ def downloaded_package(series):
     return version, tarball, next(line.split()[0] for line in sums if line.endswith(tarball.name))
 
 
-def extract(series, tarball, tree):
+def extract(series, machine, tarball, tree):
     beside = tree.with_name("tree.new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    patterns = [pattern if pattern.startswith("*") else f"{package_of(series)}/{pattern}" for pattern in WANTED]
+    patterns = [pattern if pattern.startswith("*") else f"{package_of(series)}/{pattern}" for pattern in (wanted.replace("{machine}", machine) for wanted in WANTED)]
     run(["tar", "-xf", str(tarball), "-C", str(beside), "--strip-components=1", "--wildcards", *patterns], timeout=1800)
     beside.rename(tree)
 
@@ -91,19 +92,23 @@ def scripts_of(tree):
     return {str(path.relative_to(tree)): digest(path) for path in sorted((tree / "scripts/gdb").rglob("*")) if path.is_file()}
 
 
-def source_tree(series):
+def source_version(series):
+    return (installed_package(series) or downloaded_package(series))[0]
+
+
+def source_tree(series, machine):
     """(version, the tree, how many scripts were found to be the package's own)."""
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if missing:
         raise Unavailable(f"not installed: {' '.join(missing)}")
     version, tarball, md5 = installed_package(series) or downloaded_package(series)
-    folder = cache() / version
+    folder = cache() / (version if machine == "x86" else f"{version}-{machine}")
     tree, sums = folder / "tree", folder / "SHA256SUMS"
     if not sums.exists():
         if digest(tarball, "md5") != md5:
             raise Unavailable(f"{tarball} is not what the package {package_of(series)} {version} holds")
         shutil.rmtree(tree, ignore_errors=True)
-        extract(series, tarball, tree)
+        extract(series, machine, tarball, tree)
         sums.write_text("".join(f"{value}  {name}\n" for name, value in scripts_of(tree).items()))
     known = {line[66:]: line[:64] for line in sums.read_text().splitlines()}
     if scripts_of(tree) != known:
@@ -114,10 +119,11 @@ def source_tree(series):
 def debian_config(series, release):
     """Debian's configuration of that kernel, which must be of the source's version."""
     package = downloaded(f"linux-image-{release}")
-    version, source = run(["dpkg-deb", "-f", str(package), "Version"]).strip(), source_tree(series)[0]
+    version, source = run(["dpkg-deb", "-f", str(package), "Version"]).strip(), source_version(series)
     if version != source:
         raise Unavailable(f"{release} is of {version}, and {package_of(series)} is {source}")
     config = cache() / version / f"config-{release}"
+    config.parent.mkdir(parents=True, exist_ok=True)
     if not config.exists():
         with tempfile.TemporaryDirectory(dir=cache()) as folder:
             run(["dpkg-deb", "-x", str(package), folder])
@@ -125,16 +131,16 @@ def debian_config(series, release):
     return config
 
 
-def prepare(series, name, config, small):
+def prepare(series, machine, name, config, small):
     """A folder with vmlinux-gdb.py and scripts/gdb for this configuration. small: the file is only what differs from allnoconfig."""
-    version, tree, _ = source_tree(series)
-    out = cache() / version / f"{name}-{digest(config)[:12]}"
+    tree = source_tree(series, machine)[1]
+    out = tree.parent / f"{name}-{digest(config)[:12]}"
     constants = out / "scripts/gdb/linux/constants.py"
     if (out / "DONE").exists():
         return out
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    make = ["make", "-s", "-C", str(tree), f"O={out}", "ARCH=x86_64"]
+    make = ["make", "-s", "-C", str(tree), f"O={out}", *MACHINES[machine]]
     if small:
         run([*make, f"KCONFIG_ALLCONFIG={config}", "allnoconfig"])
     else:
