@@ -146,6 +146,7 @@ Invocation parse_invocation(const Command& command, std::string_view line) {
     while (!rest.empty() && is_blank(rest.front())) rest.remove_prefix(1);
     while (!rest.empty() && is_blank(rest.back())) rest.remove_suffix(1);
     invocation.raw = rest;
+    if (command.raw_arguments && command.operands == ArgumentKind::text && command.options.empty()) return invocation; // words of another language
 
     const std::vector<Word> words = words_of(rest);
     bool options_ended = false;

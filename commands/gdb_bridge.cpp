@@ -67,7 +67,7 @@ void spawn_index_maker(const std::string& vmlinux) {
 
 // GDB names an index by build-id alone: what makes them differ is in the folder's name. Change it when make_gdb_index() does.
 std::string index_folder(const std::string& cache) {
-    const std::string folder = cache + "/gdb-index-1";
+    const std::string folder = cache + "/gdb-index-2";
     return !cache.empty() && (mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) ? folder : std::string();
 }
 

@@ -15,6 +15,7 @@
 #include <readline/readline.h>
 #include <termios.h>
 #include <unistd.h>
+#include <utility>
 
 namespace kcrash {
 namespace {
@@ -24,6 +25,7 @@ struct Current {
     Completions found;
     size_t next = 0;
     bool line_done = false;
+    bool aborted = false; // get_key() has told readline of Ctrl-C
     const sigset_t* waiting = nullptr; // the signals that are blocked while a key is waited for
     std::optional<std::string> line; // nothing: Ctrl-D
 };
@@ -60,21 +62,28 @@ void prepare_terminal(int meta) {
     tcsetattr(STDIN_FILENO, TCSADRAIN, &settings);
 }
 
+bool is_prepared() {
+    termios settings {};
+    return tcgetattr(STDIN_FILENO, &settings) == 0 && !(settings.c_lflag & ICANON) && settings.c_cc[VMIN] == 0;
+}
+
 // A key; after Ctrl-C the one that gives a line up, since readline reads on by itself while it thinks that there is more.
 int get_key(FILE*) {
     constexpr int abort_key = 'G' & 0x1f;
     while (!interrupt_requested) {
         pollfd input{STDIN_FILENO, POLLIN, 0};
-        if (ppoll(&input, 1, nullptr, current ? current->waiting : nullptr) <= 0) continue;
+        if (ppoll(&input, 1, nullptr, current->waiting) <= 0) continue;
         unsigned char key = 0;
         const ssize_t n = read(STDIN_FILENO, &key, 1);
         if (n == 1) return key;
+        if (n == 0 && !is_prepared()) return EOF; // Ctrl-D of a terminal that another program has set up: after fg
         if ((n < 0 && errno != EINTR && errno != EAGAIN) || (input.revents & (POLLHUP | POLLERR | POLLNVAL))) return EOF;
     }
-    return abort_key;
+    return std::exchange(current->aborted, true) ? EOF : abort_key; // who reads on all the same is told that there is no more
 }
 
 void set_up(const Session& session) {
+    rl_catch_signals = 0; // they are ours, also while readline waits for the rest of a key
     rl_getc_function = get_key;
     rl_prep_term_function = prepare_terminal;
     rl_readline_name = "kcrash";
@@ -93,7 +102,10 @@ public:
         sigaddset(&set, SIGINT);
         sigprocmask(SIG_BLOCK, &set, &before_);
     }
-    ~BlockedInterrupt() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+    ~BlockedInterrupt() {
+        current->waiting = nullptr;
+        sigprocmask(SIG_SETMASK, &before_, nullptr);
+    }
     BlockedInterrupt(const BlockedInterrupt&) = delete;
     BlockedInterrupt& operator=(const BlockedInterrupt&) = delete;
     const sigset_t* before() const { return &before_; }
@@ -116,14 +128,14 @@ std::optional<std::string> read_line(const char* prompt) {
     const BlockedInterrupt blocked; // it comes in while ppoll() waits and nowhere else: none is missed
     interrupt_requested = 0;
     current->waiting = blocked.before();
-    current->line_done = false;
+    current->line_done = current->aborted = false;
     current->line.reset();
     rl_callback_handler_install(prompt, take_line);
     while (!current->line_done) {
         pollfd input{STDIN_FILENO, POLLIN, 0};
         const int ready = ppoll(&input, 1, nullptr, current->waiting);
         if (ready > 0) rl_callback_read_char();
-        if (interrupt_requested && !current->line_done) {
+        if (interrupt_requested && !current->line) {
             give_line_up();
             return "";
         }
@@ -186,6 +198,8 @@ void run_prompt(Session& session, Shell& shell) {
         }
         if (edit != session.settings.edit) rl_variable_bind("editing-mode", (edit = session.settings.edit).c_str());
     }
+    rl_getc_function = rl_getc;
+    rl_prep_term_function = rl_prep_terminal;
     current = nullptr;
 }
 

@@ -128,6 +128,7 @@ class Abuse:
         """Ctrl-C while kcrash writes GDB's index: the command ends, and no index is left."""
         cache = self.home.path / "empty-cache"
         environment = dict(self.home.environment, KCRASH_CACHE_DIR=str(cache))
+        ended = 0
         for wait in (0.05, 0.1, 0.2, 0.4):
             terminal = prompt.Terminal([str(self.options.kcrash), *self.sample.arguments(), "-s"], environment)
             terminal.read_until(prompt.PROMPT)
@@ -137,10 +138,12 @@ class Abuse:
             text = terminal.read_until(prompt.PROMPT, 60)
             done = any(cache.rglob("*.gdb-index"))
             self.check("= 42" in text if done else "interrupted" in text or "Quit" in text or "= 42" in text, "Ctrl-C during the first command of GDB", text)
+            ended += "interrupted" in text and not done
             self.check("= 43" in terminal.command("gdb print 43", timeout=60), "GDB answers after Ctrl-C in its start")
             terminal.leave()
             for index in cache.rglob("*.gdb-index"):
                 index.unlink()
+        self.check(ended > 0, "at least one of them ended the command")
 
     def without_vmlinux(self):
         """The dump alone: memory, registers and stacks, but no names; and that is said."""

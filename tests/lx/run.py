@@ -59,8 +59,8 @@ def native(options, sample, home, commands):
 
 
 class Case:
-    def __init__(self, sample, count, outputs, commands):
-        self.sample, self.name, self.count, self.outputs, self.commands, self.truth = sample, sample.name, count, outputs, commands, Truth(sample)
+    def __init__(self, series, sample, count, outputs, commands):
+        self.series, self.sample, self.name, self.count, self.outputs, self.commands, self.truth = series, sample, sample.name, count, outputs, commands, Truth(sample)
 
     def same(self, what, lx, other):
         self.count.check(lx == other, f"{self.name}: {what}", difference(lx, other))
@@ -68,7 +68,7 @@ class Case:
     def all(self):
         for name in COMMANDS:
             text = self.outputs.get(name, "")
-            if name in LATER and "unknown command" in text:
+            if name in LATER and self.series == "6.1":
                 self.count.check("unknown command" in text, f"{self.name}: {name} is unknown", text[:300])
                 self.count.skip(f"{self.name}: {name}: {LATER[name]}")
                 continue
@@ -225,7 +225,7 @@ def run_sample(options, home, count, series, machine, name):
     first, outputs = lx_outputs(options, sample, home, folder)
     if not count.check(not first.strip(), f"{sample.name}: the scripts are loaded", first[-2000:]):
         return
-    Case(sample, count, outputs, native(options, sample, home, ["sys", "log", "ps", "mod", "kmem -s"])).all()
+    Case(series, sample, count, outputs, native(options, sample, home, ["sys", "log", "ps", "mod", "kmem -s"])).all()
 
 
 def main():

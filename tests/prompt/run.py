@@ -202,6 +202,17 @@ class Suite:
         terminal.read_until("output: text")
         self.check(terminal.leave() == 0, "none of them failed")
 
+    def signals_while_readline_waits(self):
+        """In the middle of a paste readline waits for its end: Ctrl-C and SIGTERM are not kept from kcrash."""
+        terminal = self.start("-s")
+        terminal.type("\x1b[200~abc")
+        time.sleep(0.5)
+        terminal.type("\x03")
+        text = terminal.read_until(PROMPT, 10)
+        self.check("^C" in text, "Ctrl-C gives half a paste up", text)
+        self.check("PID: 1\n" in terminal.command("set 1"), "and the prompt answers")
+        terminal.leave()
+
     def several_lines(self):
         """"define ... end" and "python ... end" of GDB's language, typed line by line."""
         terminal = self.start("-s")
@@ -234,12 +245,12 @@ class Suite:
         result = tool.run(self.options.kcrash, [*self.sample.arguments(), "-s", "-i", str(script)], self.home, stdin="while 0\nprint 1\n")
         self.check("a | b\n" in result.stdout and "= 42\n" in result.stdout, "in a file of commands", result.stdout + result.stderr)
         self.check('the "end" of "while" is missing' in result.stdout + result.stderr and result.returncode == 1, "an end that is missing is an error", result.stderr)
-        script.write_text("define two\r\nprint 4\r\nend\r\ndocument two\nPrints it.\n# a hash line\nif you want, else not.\n\n  Last words.\nend\ngdb help two\ntwo\n"
+        script.write_text("define two\r\nprint 4\r\nend\r\ndocument two\nPrints it.\n# a hash line\nif you want, else it isn't.\n\n  Last words.\nend\ngdb help two\ntwo\n"
                           "g if 0\nprint 11\nend\n")
         words = [*self.sample.arguments(), "-s", "-i", str(script)]
         result = tool.run(self.options.kcrash, words, self.home, stdin="if 0\nprint 10\nelse\nprint 11\nelse\nend\n")
         said = result.stdout + result.stderr
-        self.check("Prints it.\n# a hash line\nif you want, else not.\n" in said and "  Last words.\n" in said, "the words of a document are kept", said)
+        self.check("Prints it.\n# a hash line\nif you want, else it isn't.\n" in said and "  Last words.\n" in said, "the words of a document are kept", said)
         self.check("= 4\n" in said and "= 11" not in said, "CRLF, and gdb's alias", said)
         self.check("no script of GDB's" in said and result.returncode == 1, "a script that makes no sense is an error", said)
         loop = "python\nfor i in range(3):\n    x = i; print('n', x)\nend\np 6*7"
@@ -303,7 +314,7 @@ def main():
         count.finish()
     suite = Suite(options, sample, count)
     for test in (suite.banner_and_exit, suite.failure_is_remembered, suite.completion, suite.history, suite.pager,
-                 suite.leaving_the_pager_early, suite.interrupt, suite.pipes_and_files, suite.several_lines, suite.progress, suite.rc_file):
+                 suite.leaving_the_pager_early, suite.interrupt, suite.pipes_and_files, suite.signals_while_readline_waits, suite.several_lines, suite.progress, suite.rc_file):
         try:
             test()
         except (TimeoutError, EOFError) as error:

@@ -145,7 +145,7 @@ class Death:
         self.pid, self.trace = None, []
         panic = next((i for i, line in enumerate(lines) if "Kernel panic - not syncing" in line), len(lines))
         # panic() prints no trace where the kernel had oopsed before (TAINT_DIE); what oopsed is another matter, unless it is the reason.
-        oopsed = any("---[ end trace " in line for line in lines[:panic])
+        oopsed = any(re.search(r"Tainted: .*\bD\b|Oops|: \d{4} ilc:\d \[#\d+\]", line) for line in lines[:panic])
         self.silent = panic < len(lines) and oopsed and "Fatal exception" not in lines[panic] and not any(i > panic for i in starts)
         if not starts:
             return
