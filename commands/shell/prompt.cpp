@@ -13,9 +13,9 @@
 #include <optional>
 #include <poll.h>
 #include <readline/readline.h>
+#include <string_view>
 #include <termios.h>
 #include <unistd.h>
-#include <utility>
 
 namespace kcrash {
 namespace {
@@ -25,7 +25,7 @@ struct Current {
     Completions found;
     size_t next = 0;
     bool line_done = false;
-    bool aborted = false; // get_key() has told readline of Ctrl-C
+    size_t told = 0; // how many keys of giving_up get_key() has said
     const sigset_t* waiting = nullptr; // the signals that are blocked while a key is waited for
     std::optional<std::string> line; // nothing: Ctrl-D
 };
@@ -67,9 +67,12 @@ bool is_prepared() {
     return tcgetattr(STDIN_FILENO, &settings) == 0 && !(settings.c_lflag & ICANON) && settings.c_cc[VMIN] == 0;
 }
 
-// A key; after Ctrl-C the one that gives a line up, since readline reads on by itself while it thinks that there is more.
+// What ends whatever readline waits for: Ctrl-G gives a line up, then the end of a paste (at the end of input it would read a paste that
+// has no end). Behind it there is no more.
+constexpr std::string_view giving_up = "\x07\x1b[201~";
+
+// A key; after Ctrl-C those that give a line up, since readline reads on by itself while it thinks that there is more.
 int get_key(FILE*) {
-    constexpr int abort_key = 'G' & 0x1f;
     while (!interrupt_requested) {
         pollfd input{STDIN_FILENO, POLLIN, 0};
         if (ppoll(&input, 1, nullptr, current->waiting) <= 0) continue;
@@ -79,7 +82,7 @@ int get_key(FILE*) {
         if (n == 0 && !is_prepared()) return EOF; // Ctrl-D of a terminal that another program has set up: after fg
         if ((n < 0 && errno != EINTR && errno != EAGAIN) || (input.revents & (POLLHUP | POLLERR | POLLNVAL))) return EOF;
     }
-    return std::exchange(current->aborted, true) ? EOF : abort_key; // who reads on all the same is told that there is no more
+    return current->told < giving_up.size() ? static_cast<unsigned char>(giving_up[current->told++]) : EOF;
 }
 
 void set_up(const Session& session) {
@@ -128,7 +131,8 @@ std::optional<std::string> read_line(const char* prompt) {
     const BlockedInterrupt blocked; // it comes in while ppoll() waits and nowhere else: none is missed
     interrupt_requested = 0;
     current->waiting = blocked.before();
-    current->line_done = current->aborted = false;
+    current->line_done = false;
+    current->told = 0;
     current->line.reset();
     rl_callback_handler_install(prompt, take_line);
     while (!current->line_done) {
