@@ -3,6 +3,7 @@
 #include "commands/session.hpp"
 #include "commands/alias.hpp"
 #include "commands/gdb_bridge.hpp"
+#include "commands/line_words.hpp"
 #include "core/interrupt.hpp"
 #include <algorithm>
 #include <cctype>
@@ -10,14 +11,6 @@
 
 namespace kcrash {
 namespace {
-
-std::string_view trim(std::string_view text) {
-    const size_t begin = text.find_first_not_of(" \t\r\n");
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
-
-std::string_view first_word(std::string_view line) { return line.substr(0, line.find_first_of(" \t")); }
 
 // "list schedule" is no expression, though there may be a symbol "list": no operator stands between the two.
 bool begins_with_word(std::string_view rest) {

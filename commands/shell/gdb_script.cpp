@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "commands/shell/gdb_script.hpp"
+#include "commands/line_words.hpp"
 
 namespace kcrash {
-namespace {
 
-std::string_view trim(std::string_view text) {
-    const size_t begin = text.find_first_not_of(" \t\r\n");
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
-
-std::string_view first_word(std::string_view line) { return line.substr(0, line.find_first_of(" \t(")); }
-
-} // namespace
+static constexpr std::string_view ends = " \t("; // "if(1)" begins with "if"
 
 std::optional<GdbScript::Body> GdbScript::body_of(std::string_view line) {
-    const std::string_view word = first_word(line);
+    const std::string_view word = first_word(line, ends);
     const bool alone = word.size() == line.size();
     if (word == "define" || word == "if" || word == "while") return alone ? std::nullopt : std::optional(Body::commands); // GDB says what is missing
     if (word == "document") return alone ? std::nullopt : std::optional(Body::words);
@@ -33,12 +25,12 @@ bool GdbScript::opens_inside(std::string_view word) {
 std::optional<GdbScript> GdbScript::begin(std::string_view line) {
     line = trim(line);
     if (line.starts_with('\\')) line.remove_prefix(1); // no alias
-    if (first_word(line) == "gdb") line = trim(line.substr(3));
+    if (first_word(line, ends) == "gdb") line = trim(line.substr(3));
     const auto body = body_of(line);
     if (!body) return std::nullopt;
     GdbScript script;
     script.text_ = line;
-    script.word_ = first_word(line);
+    script.word_ = first_word(line, ends);
     script.open_.push_back(*body);
     return script;
 }
@@ -51,7 +43,7 @@ void GdbScript::add(std::string_view line) {
     if (inner == "end") open_.pop_back();
     else if (open_.back() == Body::commands) {
         if (const auto body = body_of(inner)) open_.push_back(*body);
-        else if (opens_inside(first_word(inner))) open_.push_back(Body::commands);
+        else if (opens_inside(first_word(inner, ends))) open_.push_back(Body::commands);
     }
 }
 

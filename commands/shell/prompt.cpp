@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // readline: its callbacks are plain functions, so what they look at stands in one pointer that lives while the prompt does.
 #include "commands/shell/prompt.hpp"
+#include "commands/line_words.hpp"
 #include "commands/shell/completion.hpp"
 #include "commands/shell/history.hpp"
 #include "core/interrupt.hpp"
@@ -147,12 +148,6 @@ std::optional<std::string> read_line(const char* prompt) {
     return current->line;
 }
 
-std::string trim(const std::string& text) {
-    const size_t begin = text.find_first_not_of(" \t");
-    if (begin == std::string::npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
 // "h", "history", "r ...": what the history is asked. Nothing when the line was answered here.
 std::optional<std::string> ask_history(const History& history, std::string line) {
     if (line == "h" || line == "history") {
@@ -192,7 +187,7 @@ void run_prompt(Session& session, Shell& shell) {
             break;
         }
         try {
-            const auto line = ask_history(history, trim(*typed));
+            const auto line = ask_history(history, std::string(trim(*typed)));
             if (!line || line->empty()) continue;
             history.add(*line);
             shell.execute(*line, further);

@@ -2,6 +2,7 @@
 // One line: alias, operators, command; and lines from files.
 #include "commands/shell/shell.hpp"
 #include "commands/alias.hpp"
+#include "commands/line_words.hpp"
 #include "commands/shell/gdb_script.hpp"
 #include "commands/shell/pager.hpp"
 #include "core/interrupt.hpp"
@@ -17,12 +18,6 @@ namespace kcrash {
 namespace {
 
 constexpr size_t longest_line = 65536; // a line that is longer is not one that somebody typed
-
-std::string_view trim(std::string_view text) {
-    const size_t begin = text.find_first_not_of(" \t\r\n");
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
 
 bool is_comment(std::string_view line) { return line.starts_with('#') || line.starts_with("//"); }
 

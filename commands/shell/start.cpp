@@ -100,7 +100,7 @@ void run_input(Session& session, Shell& shell, const Arguments& arguments, bool 
     }
     std::vector<CommandText> texts(arguments.commands.begin(), arguments.commands.end());
     for (size_t at = 0; at < texts.size(); ++at) {
-        // A script may go on in the next -C.
+        // A script may go on in the next -C, of which each line is one of the script then.
         const auto next = [&](std::string& line) {
             while (at < texts.size() && !texts[at].line(line)) ++at;
             return at < texts.size();

@@ -196,7 +196,7 @@ def difference(lx, other):
 def debian_sample(options, series, name):
     """(sample, configuration) of Debian's own kernel, when somebody has made it."""
     folder = pathlib.Path(subprocess.run([tool.TOP / "vmcore-samples/make", "where", name], capture_output=True, text=True).stdout.strip() or "/nonexistent")
-    dumps = sorted(folder.glob("*/d31.zlib"))
+    dumps = sorted(folder.glob("*/d31.zlib")) or sorted(folder.glob("qemu/dump.kdump"))
     if not dumps or not (folder / "KEY").exists():
         raise scripts.Unavailable(f"{name} is not made: vmcore-samples/make {name}")
     release = subprocess.run([options.kcrash, "--osrelease", dumps[0]], capture_output=True, text=True).stdout.strip()
