@@ -31,6 +31,7 @@ struct Current {
     std::optional<std::string> line; // nothing: Ctrl-D
 };
 Current* current = nullptr; // only while run_prompt() is on the stack
+volatile std::sig_atomic_t continued = 0; // SIGCONT came while a line was waited for
 
 char* next_word(const char*, int state) {
     if (state == 0) current->next = 0;
@@ -68,6 +69,18 @@ bool is_prepared() {
     return tcgetattr(STDIN_FILENO, &settings) == 0 && !(settings.c_lflag & ICANON) && settings.c_cc[VMIN] == 0;
 }
 
+// Waits for a key, the signals let in. After Ctrl-Z and fg the terminal is as the shell left it: readline's settings again, and the line.
+bool wait_for_key(pollfd& input) {
+    const int ready = ppoll(&input, 1, nullptr, current->waiting);
+    if (continued) {
+        continued = 0;
+        rl_cleanup_after_signal();
+        rl_reset_after_signal();
+        rl_forced_update_display();
+    }
+    return ready > 0;
+}
+
 // What ends whatever readline waits for: Ctrl-G gives a line up, then the end of a paste (at the end of input it would read a paste that
 // has no end). Behind it there is no more.
 constexpr std::string_view giving_up = "\x07\x1b[201~";
@@ -76,7 +89,7 @@ constexpr std::string_view giving_up = "\x07\x1b[201~";
 int get_key(FILE*) {
     while (!interrupt_requested) {
         pollfd input{STDIN_FILENO, POLLIN, 0};
-        if (ppoll(&input, 1, nullptr, current->waiting) <= 0) continue;
+        if (!wait_for_key(input)) continue;
         unsigned char key = 0;
         const ssize_t n = read(STDIN_FILENO, &key, 1);
         if (n == 1) return key;
@@ -98,24 +111,31 @@ void set_up(const Session& session) {
     rl_variable_bind("completion-query-items", "200");
 }
 
-class BlockedInterrupt {
+// SIGINT and SIGCONT come in while ppoll() waits and nowhere else: none is missed.
+class SignalsInPoll {
 public:
-    BlockedInterrupt() {
+    SignalsInPoll() {
         sigset_t set;
         sigemptyset(&set);
         sigaddset(&set, SIGINT);
-        sigprocmask(SIG_BLOCK, &set, &before_);
+        sigaddset(&set, SIGCONT);
+        sigprocmask(SIG_BLOCK, &set, &mask_);
+        struct sigaction action {};
+        action.sa_handler = [](int) { continued = 1; };
+        sigaction(SIGCONT, &action, &action_);
+        current->waiting = &mask_;
     }
-    ~BlockedInterrupt() {
+    ~SignalsInPoll() {
         current->waiting = nullptr;
-        sigprocmask(SIG_SETMASK, &before_, nullptr);
+        sigaction(SIGCONT, &action_, nullptr);
+        sigprocmask(SIG_SETMASK, &mask_, nullptr);
     }
-    BlockedInterrupt(const BlockedInterrupt&) = delete;
-    BlockedInterrupt& operator=(const BlockedInterrupt&) = delete;
-    const sigset_t* before() const { return &before_; }
+    SignalsInPoll(const SignalsInPoll&) = delete;
+    SignalsInPoll& operator=(const SignalsInPoll&) = delete;
 
 private:
-    sigset_t before_;
+    sigset_t mask_;
+    struct sigaction action_ {};
 };
 
 // Ctrl-C at the prompt: the line is given up.
@@ -129,17 +149,16 @@ void give_line_up() {
 
 // A line, or nothing at its end (Ctrl-D). readline() itself would go on with the same line after Ctrl-C, hence its callback form.
 std::optional<std::string> read_line(const char* prompt) {
-    const BlockedInterrupt blocked; // it comes in while ppoll() waits and nowhere else: none is missed
+    const SignalsInPoll signals;
     interrupt_requested = 0;
-    current->waiting = blocked.before();
+    continued = 0;
     current->line_done = false;
     current->told = 0;
     current->line.reset();
     rl_callback_handler_install(prompt, take_line);
     while (!current->line_done) {
         pollfd input{STDIN_FILENO, POLLIN, 0};
-        const int ready = ppoll(&input, 1, nullptr, current->waiting);
-        if (ready > 0) rl_callback_read_char();
+        if (wait_for_key(input)) rl_callback_read_char();
         if (interrupt_requested && !current->line) {
             give_line_up();
             return "";

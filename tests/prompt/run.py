@@ -6,6 +6,7 @@ import pathlib
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import struct
@@ -22,18 +23,20 @@ PROMPT = "kcrash> "
 
 
 class Terminal:
-    """kcrash on a pseudo terminal of the given size; what it printed since the last prompt."""
+    """kcrash on a pseudo terminal of the given size. What a read finds behind what was waited for is left for the next one: nothing is
+    lost when a prompt comes in two pieces."""
 
     def __init__(self, words, environment, rows=24, columns=100):
         self.child, self.descriptor = pty.fork()
         if self.child == 0:
             os.execve(words[0], words, dict(environment, TERM="dumb", PAGER="cat"))
         fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.text = ""
+        self.text = self.unread = ""
 
     def read_until(self, wanted, timeout=30):
+        """The text up to and with it."""
         end = time.monotonic() + timeout
-        text = ""
+        text, self.unread = self.unread, ""
         while wanted not in text:
             ready, _, _ = select.select([self.descriptor], [], [], max(0, end - time.monotonic()))
             if not ready:
@@ -42,7 +45,8 @@ class Terminal:
                 text += os.read(self.descriptor, 65536).decode(errors="backslashreplace")
             except OSError:
                 raise EOFError(f"ended before {wanted!r}: {text[-2000:]!r}")
-        self.text = text.replace("\r\n", "\n")
+        before, _, self.unread = text.partition(wanted)
+        self.text = (before + wanted).replace("\r\n", "\n")
         return self.text
 
     def type(self, keys):
@@ -51,8 +55,7 @@ class Terminal:
     def command(self, line, timeout=30):
         self.type(line + "\n")
         self.read_until("\n", timeout)  # the echo
-        rest = self.text.split("\n", 1)[1]
-        return (rest if PROMPT in rest else rest + self.read_until(PROMPT, timeout)).replace("\r", "")
+        return self.read_until(PROMPT, timeout).replace("\r", "")
 
     def leave(self):
         self.type("exit\n")
@@ -108,7 +111,8 @@ class Suite:
             except TimeoutError as error:
                 good, terminal.text = False, str(error)
             self.check(good, f"Tab after {typed.strip()!r} gives {wanted!r}", terminal.text)
-            terminal.type("\x15\n")  # give the line up
+            terminal.type("\x15set radix\n")  # another line in its place: a list of choices ends with a prompt of its own
+            terminal.read_until("(decimal)")
             terminal.read_until(PROMPT)
         terminal.close()
 
@@ -213,6 +217,41 @@ class Suite:
         self.check("PID: 1\n" in terminal.command("set 1"), "and the prompt answers")
         terminal.leave()
 
+    def stopped_and_continued(self):
+        """Ctrl-Z and fg: the shell leaves a terminal of its own, and the line is edited as before."""
+        shell = Terminal(["/bin/bash", "--norc", "--noediting", "-i"], dict(self.home.environment, PS1="shell$ "))
+        shell.read_until("shell$ ")
+        shell.type(shlex.join([str(self.options.kcrash), *map(str, self.sample.arguments()), "-s"]) + "\n")
+        shell.read_until("-s\r\n")
+        shell.read_until(PROMPT)
+        shell.type("set rad")
+        shell.read_until("set rad")
+        for _ in range(2):
+            shell.type("\x1a")
+            shell.read_until("Stopped")
+            shell.read_until("shell$ ")
+            shell.type("fg\n")
+            shell.read_until("-s\r\n")
+            self.check("set rad" in shell.read_until(PROMPT + "set rad", 10), "the line is shown again", shell.text)
+        shell.type("\t")
+        shell.read_until("ix ", 10)
+        shell.type("\n")
+        self.check("radix: 10 (decimal)\n" in shell.read_until(PROMPT), "and completed", shell.text)
+        shell.type("set p")
+        shell.read_until("set p")  # else Ctrl-Z throws it away
+        shell.type("\x1a")
+        shell.read_until("shell$ ")
+        shell.type("fg\n")
+        shell.read_until(PROMPT + "set p", 10)
+        shell.type("\x03")
+        shell.read_until("^C")
+        shell.read_until(PROMPT)
+        shell.type("set 1\n")
+        self.check("PID: 1\n" in shell.read_until(PROMPT), "Ctrl-C works after it", shell.text)
+        shell.type("exit\n")
+        shell.read_until("shell$ ")
+        shell.close()
+
     def several_lines(self):
         """"define ... end" and "python ... end" of GDB's language, typed line by line."""
         terminal = self.start("-s")
@@ -314,7 +353,8 @@ def main():
         count.finish()
     suite = Suite(options, sample, count)
     for test in (suite.banner_and_exit, suite.failure_is_remembered, suite.completion, suite.history, suite.pager,
-                 suite.leaving_the_pager_early, suite.interrupt, suite.pipes_and_files, suite.signals_while_readline_waits, suite.several_lines, suite.progress, suite.rc_file):
+                 suite.leaving_the_pager_early, suite.interrupt, suite.pipes_and_files, suite.signals_while_readline_waits,
+                 suite.stopped_and_continued, suite.several_lines, suite.progress, suite.rc_file):
         try:
             test()
         except (TimeoutError, EOFError) as error:
