@@ -78,6 +78,8 @@ struct StackMachine {
     std::optional<Registers> (*saved_registers)(const Target& target, unsigned cpu) = nullptr;
     // Makes registers that the kernel wrote into its note for the CPU that died those of one moment; null: they are.
     void (*correct_note)(const Target& target, Registers& registers) = nullptr;
+    // QEMU's notes do not have the pc: in its place is the address where the last exception came.
+    bool moment_lacks_pc = false;
 
     // ---- how crash shows it
     bool frame_pointer_shown;    // in brackets is the frame pointer, not the place of the return address; words begin there

@@ -232,6 +232,7 @@ const StackMachine stack_loongarch64{
     .fit = fit,
     .back_from_wild_jump = back_from_wild_jump,
     .frame_pointer_leads = false,
+    .moment_lacks_pc = true, // target/loongarch/arch_dump.c of QEMU writes CSR.ERA
     .frame_pointer_shown = false,
     .stack_pointer_shown = true,
     .interrupted_is_a_frame = false,

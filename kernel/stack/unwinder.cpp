@@ -44,7 +44,7 @@ public:
         : world_(world), arch_(arch), most_(most), machine_(stack_machine(arch)), registers_(start.registers), is_return_address_(start.is_return_address), slot_(start.slot),
           source_(start.source) {
         stack_.start = start.exception;
-        interrupted_ = start.exception.has_value();
+        interrupted_ = start.exception && !start.is_return_address;
     }
 
     Stack run() {
