@@ -45,6 +45,14 @@ struct SavedRegister {
     unsigned size = 0; // bytes; 0: a word
 };
 
+// A field of a system register that the kernel says in its vmcoreinfo; no dump has the register itself.
+struct ToldField {
+    const char* reg;      // "TCR_EL1"
+    const char* field;    // "T1SZ"
+    unsigned first, bits; // where it lies
+    const char* number;   // of vmcoreinfo
+};
+
 // Where a page went that is in swap: which of the swap areas, and the page's place in it (in pages).
 struct SwapEntry {
     unsigned type;
@@ -74,6 +82,7 @@ struct Architecture {
     size_t prstatus_size;                          // bytes of that description
     std::span<const SavedRegister> pt_regs;        // in struct pt_regs
     size_t pt_regs_size;                           // bytes
+    std::span<const ToldField> told_fields = {};
     // How crash prints saved registers, as layouts of the report: a user's, and those of an interrupted kernel, which has the
     // names of code too: {exception}+{offset} of pc, {caller}+{caller_offset} of lr. A line is left out when a field of it
     // is not known; one that begins with '|' stands in for the line before it then. No kernel_register_lines: the same as a user's.

@@ -285,6 +285,8 @@ template <size_t count> constexpr std::array<SavedRegister, count> block(unsigne
 constexpr auto prstatus = block<34>(112); // offset of pr_reg in struct elf_prstatus
 constexpr auto pt_regs = block<36>(0);
 
+constexpr ToldField told_fields[] = {{"TCR_EL1", "T1SZ", 16, 6, "TCR_EL1_T1SZ"}};
+
 #define GENERAL                                                                                                                       \
     "    X29: {X29:016x}  X28: {X28:016x}  X27: {X27:016x}", "    X26: {X26:016x}  X25: {X25:016x}  X24: {X24:016x}",                  \
         "    X23: {X23:016x}  X22: {X22:016x}  X21: {X21:016x}", "    X20: {X20:016x}  X19: {X19:016x}  X18: {X18:016x}",              \
@@ -325,6 +327,7 @@ const Architecture arch_arm64 = {
     .prstatus_size = 392,
     .pt_regs = pt_regs,
     .pt_regs_size = 288,
+    .told_fields = told_fields,
     .register_lines = register_lines,
     .kernel_register_lines = kernel_register_lines,
     .plausible = plausible,

@@ -32,6 +32,9 @@ stacks by its own unwinder, scripts in its language and in Python. Memory comes 
 current task); every task is a thread, and the thread that GDB has selected is the current task. A command of GDB's that kcrash
 does not have needs no "gdb" before it.
 
+On arm64 $TCR_EL1 has what the kernel's vmcoreinfo tells of that register, its field T1SZ: the kernel's own scripts ask for it. All its
+other bits are unknown, and read as zero where it is used as a number.
+
 What cannot be done on a dead kernel (run, break, call, write) is refused. "$1", "$2", ... are one history for "p" and GDB.
 
 Examples:

@@ -61,6 +61,14 @@ std::optional<unsigned> GdbKernel::link_register() const {
     return target_.arch().lr == no_register ? std::nullopt : std::optional(target_.arch().lr);
 }
 
+std::vector<GdbField> GdbKernel::told_fields() const {
+    std::vector<GdbField> found;
+    for (const ToldField& told : target_.arch().told_fields)
+        if (const auto value = target_.facts().number(told.number); value && *value >> told.bits == 0)
+            found.push_back({told.reg, told.field, told.first, told.bits, *value});
+    return found;
+}
+
 const Task* GdbKernel::find(uint64_t task) const {
     try {
         return host_.tasks().by_address(task);

@@ -37,6 +37,7 @@ public:
     GdbRegisters task_registers(uint64_t task) override;
     std::vector<unsigned> register_numbers() const override;
     std::optional<unsigned> link_register() const override;
+    std::vector<GdbField> told_fields() const override;
     std::optional<GdbCaller> caller(uint64_t task, const GdbRegisters& frame, bool is_return_address) override;
     bool signs_code() const override;
     uint64_t code_address(uint64_t value) const override;

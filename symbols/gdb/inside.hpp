@@ -52,6 +52,7 @@ void load_kernel();                              // files.cpp
 void make_index(const std::string& vmlinux);     // files.cpp
 void load_modules(const std::string& line);      // files.cpp
 void prepare_architecture();                     // unwinder.cpp
+void add_told_registers(struct gdbarch* arch);   // told_registers.cpp
 void select_task(uint64_t task);                 // target.cpp: GDB's thread
 int register_of_gdb(struct gdbarch* arch, unsigned dwarf); // target.cpp: by its DWARF number; below 0: GDB has none
 uint64_t selected_task();                        // target.cpp; 0: none

@@ -138,6 +138,7 @@ void prepare_architecture() {
     frame_unwind_prepend_unwinder(arch, &away_unwinder);
     // Where nothing is signed the architecture's own answer stays.
     if (state().world->signs_code()) set_gdbarch_addr_bits_remove(arch, remove_signature);
+    add_told_registers(arch);
     reinit_frame_cache();
 }
 

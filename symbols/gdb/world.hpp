@@ -36,6 +36,13 @@ struct GdbModule {
     std::string trouble; // why there are no symbols of it; empty: there are
 };
 
+// All that is known of a system register: one field.
+struct GdbField {
+    std::string reg, name; // "TCR_EL1", "T1SZ"
+    unsigned first, bits;
+    uint64_t value;
+};
+
 class GdbWorld {
 public:
     virtual ~GdbWorld() = default;
@@ -56,6 +63,7 @@ public:
     virtual GdbRegisters task_registers(uint64_t task) = 0;
     virtual std::vector<unsigned> register_numbers() const = 0; // those that a frame's rules can name
     virtual std::optional<unsigned> link_register() const = 0;  // the one that a call leaves the return address in; nothing: the stack
+    virtual std::vector<GdbField> told_fields() const = 0;
     // From one frame to the next. Nothing: the stack ends, or nobody knows the way on.
     virtual std::optional<GdbCaller> caller(uint64_t task, const GdbRegisters& frame, bool is_return_address) = 0;
     virtual bool signs_code() const = 0;                     // are return addresses signed?
