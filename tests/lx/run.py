@@ -193,19 +193,13 @@ def difference(lx, other):
     return f"{lx!r} / {other!r}"[:1500]
 
 
-def debian_sample(options, series, name):
-    """(sample, configuration) of Debian's own kernel, when somebody has made it."""
-    folder = pathlib.Path(subprocess.run([tool.TOP / "vmcore-samples/make", "where", name], capture_output=True, text=True).stdout.strip() or "/nonexistent")
+def debian_sample(name):
+    """(sample, the version of its kernel package), when somebody has made it."""
+    folder = pathlib.Path(subprocess.run([scripts.SAMPLES, "where", name], capture_output=True, text=True).stdout.strip() or "/nonexistent")
     dumps = sorted(folder.glob("*/d31.zlib")) or sorted(folder.glob("qemu/dump.kdump"))
     if not dumps or not (folder / "KEY").exists():
         raise scripts.Unavailable(f"{name} is not made: vmcore-samples/make {name}")
-    release = subprocess.run([options.kcrash, "--osrelease", dumps[0]], capture_output=True, text=True).stdout.strip()
-    return tool.Sample(name, dumps[0], folder / "vmlinux", folder / "modules"), scripts.debian_config(series, release)
-
-
-def committed(_, series, name):
-    sample = tool.committed_sample()
-    return sample, sample.dump.parent / "kernel.config"
+    return tool.Sample(name, dumps[0], folder / "vmlinux", folder / "modules"), (folder / "KEY").read_text().split()[-1]
 
 
 # Series, machine, sample. The newer series is only asked where its dump was made: its source is another 150 MB. lx-slabinfo is for arm64.
@@ -214,11 +208,15 @@ SAMPLES = [("6.1", "x86", "sample-6.1"), ("6.1", "x86", "debian-6.1-amd64-cloud"
 
 
 def run_sample(options, home, count, series, machine, name):
-    choose = committed if name.startswith("sample-") else debian_sample
     try:
-        sample, config = choose(options, series, name)
-        version, _, checked = scripts.source_tree(series, machine)
-        folder = scripts.prepare(series, machine, sample.name, config, choose is committed)
+        if name.startswith("sample-"):  # of our own: any version of the series
+            sample = tool.committed_sample()
+            version, tree, checked = scripts.source_tree(series, machine)
+            folder = scripts.prepare(machine, tree, name, sample.dump.parent / "kernel.config", True)
+        else:
+            sample, version = debian_sample(name)
+            _, tree, checked = scripts.source_tree(series, machine, name, version)
+            folder = scripts.prepare(machine, tree, name, sample.vmlinux.parent / "config", False)
     except scripts.Unavailable as reason:
         return count.skip(str(reason))
     count.check(checked > 10, f"{sample.name}: scripts/gdb is that of {scripts.package_of(series)} {version}", str(checked))

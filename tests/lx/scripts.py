@@ -10,8 +10,8 @@ import os
 import pathlib
 import shutil
 import subprocess
-import tempfile
 
+SAMPLES = pathlib.Path(__file__).resolve().parents[2] / "vmcore-samples/make"
 TOOLS = ("make", "gcc", "bc", "bison", "flex", "xz", "dpkg-deb")
 # What "make scripts_gdb" reads. All sources of drivers would be ten times as much.
 WANTED = ["*/Kconfig*", "*/Kbuild*", "*/Makefile*", "scripts/*", "include/*", "arch/{machine}/*", "kernel/bounds.c", "kernel/time/timeconst.bc",
@@ -48,35 +48,35 @@ def package_of(series):
     return f"linux-source-{series}"
 
 
-def installed_package(series):
-    """(version, tarball, its md5 as the package says it), or None."""
-    tarball = pathlib.Path(f"/usr/src/{package_of(series)}.tar.xz")
-    sums = pathlib.Path(f"/var/lib/dpkg/info/{package_of(series)}.md5sums")
-    if not tarball.exists() or not sums.exists():
-        return None
-    version = run(["dpkg-query", "-W", "-f", "${Version}", package_of(series)])
-    return version, tarball, next(line.split()[0] for line in sums.read_text().splitlines() if line.endswith(tarball.name))
+class Source:
+    """linux-source-SERIES of one version: (version, tarball, its md5 as the package says it). sample: the made one whose release and version are
+    asked for; None: what is installed, or what this machine's mirror has."""
+
+    def __init__(self, series, sample=None, version=None):
+        name = package_of(series)
+        at = pathlib.Path("/var/lib/dpkg/info")
+        self.tarball, sums = pathlib.Path(f"/usr/src/{name}.tar.xz"), at / f"{name}.md5sums"
+        self.version = run(["dpkg-query", "-W", "-f", "${Version}", name]) if self.tarball.exists() and sums.exists() else None
+        if not self.version or (version and version != self.version):
+            folder = cache() / "package" / (version or series)
+            package = downloaded(folder, name, sample, version)
+            self.version = run(["dpkg-deb", "-f", str(package), "Version"]).strip()
+            self.tarball = folder / f"usr/src/{name}.tar.xz"
+            if not self.tarball.exists():
+                run(["dpkg-deb", "-x", str(package), str(folder)], timeout=600)
+            run(["dpkg-deb", "-e", str(package), str(folder / "control")])
+            sums = folder / "control/md5sums"
+        self.md5 = next(line.split()[0] for line in sums.read_text().splitlines() if line.endswith(self.tarball.name))
 
 
-def downloaded(name):
-    """The package's file, from the mirror, kept in the cache folder."""
-    folder = cache() / "package"
+def downloaded(folder, name, sample, version):
+    """The package's file, kept in the cache folder: from where the sample's own come, or from this machine's mirror."""
     folder.mkdir(parents=True, exist_ok=True)
     if not list(folder.glob(f"{name}_*.deb")):
-        run(["apt-get", "-o", "DPkg::Lock::Timeout=600", "download", name], cwd=folder, timeout=1800)
+        wanted = f"{name}={version}" if version else name
+        fetch = [str(SAMPLES), "fetch", sample, str(folder), wanted] if sample else ["apt-get", "-o", "DPkg::Lock::Timeout=600", "download", wanted]
+        run(fetch, cwd=folder, timeout=1800)
     return sorted(folder.glob(f"{name}_*.deb"))[-1]
-
-
-def downloaded_package(series):
-    """The same, without installing it."""
-    package, folder = downloaded(package_of(series)), cache() / "package"
-    version = run(["dpkg-deb", "-f", str(package), "Version"]).strip()
-    tarball = folder / f"usr/src/{package_of(series)}.tar.xz"
-    if not tarball.exists():
-        run(["dpkg-deb", "-x", str(package), str(folder)])
-    run(["dpkg-deb", "-e", str(package), str(folder / "control")])
-    sums = (folder / "control/md5sums").read_text().splitlines()
-    return version, tarball, next(line.split()[0] for line in sums if line.endswith(tarball.name))
 
 
 def extract(series, machine, tarball, tree):
@@ -92,48 +92,28 @@ def scripts_of(tree):
     return {str(path.relative_to(tree)): digest(path) for path in sorted((tree / "scripts/gdb").rglob("*")) if path.is_file()}
 
 
-def source_version(series):
-    return (installed_package(series) or downloaded_package(series))[0]
-
-
-def source_tree(series, machine):
+def source_tree(series, machine, sample=None, version=None):
     """(version, the tree, how many scripts were found to be the package's own)."""
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if missing:
         raise Unavailable(f"not installed: {' '.join(missing)}")
-    version, tarball, md5 = installed_package(series) or downloaded_package(series)
-    folder = cache() / (version if machine == "x86" else f"{version}-{machine}")
+    source = Source(series, sample, version)
+    folder = cache() / (source.version if machine == "x86" else f"{source.version}-{machine}")
     tree, sums = folder / "tree", folder / "SHA256SUMS"
     if not sums.exists():
-        if digest(tarball, "md5") != md5:
-            raise Unavailable(f"{tarball} is not what the package {package_of(series)} {version} holds")
+        if digest(source.tarball, "md5") != source.md5:
+            raise Unavailable(f"{source.tarball} is not what the package {package_of(series)} {source.version} holds")
         shutil.rmtree(tree, ignore_errors=True)
-        extract(series, machine, tarball, tree)
+        extract(series, machine, source.tarball, tree)
         sums.write_text("".join(f"{value}  {name}\n" for name, value in scripts_of(tree).items()))
     known = {line[66:]: line[:64] for line in sums.read_text().splitlines()}
     if scripts_of(tree) != known:
         raise Unavailable(f"{tree}/scripts/gdb was changed since it was extracted; remove {folder}")
-    return version, tree, len(known)
+    return source.version, tree, len(known)
 
 
-def debian_config(series, release):
-    """Debian's configuration of that kernel, which must be of the source's version."""
-    package = downloaded(f"linux-image-{release}")
-    version, source = run(["dpkg-deb", "-f", str(package), "Version"]).strip(), source_version(series)
-    if version != source:
-        raise Unavailable(f"{release} is of {version}, and {package_of(series)} is {source}")
-    config = cache() / version / f"config-{release}"
-    config.parent.mkdir(parents=True, exist_ok=True)
-    if not config.exists():
-        with tempfile.TemporaryDirectory(dir=cache()) as folder:
-            run(["dpkg-deb", "-x", str(package), folder])
-            shutil.copy(f"{folder}/boot/config-{release}", config)
-    return config
-
-
-def prepare(series, machine, name, config, small):
+def prepare(machine, tree, name, config, small):
     """A folder with vmlinux-gdb.py and scripts/gdb for this configuration. small: the file is only what differs from allnoconfig."""
-    tree = source_tree(series, machine)[1]
     out = tree.parent / f"{name}-{digest(config)[:12]}"
     constants = out / "scripts/gdb/linux/constants.py"
     if (out / "DONE").exists():

@@ -27,6 +27,7 @@ unpack_kernel() {
     # 6.12 has its modules under /usr; modprobe and depmod want them under /lib. 7.2 has the kernel among them.
     [ -d "$work/image/lib/modules" ] || ln -s usr/lib "$work/image/lib"
     cp "$work/image/boot"/vmlinu[xz]-"$version" "$work/vmlinuz" 2>/dev/null || cp "$work/image/lib/modules/$version/vmlinuz" "$work/vmlinuz"
+    cp -L "$work/image/boot/config-$version" "$tmp/config" 2>/dev/null || cp "$work/image/lib/modules/$version/config" "$tmp/config"
     depmod -b "$work/image" "$version"
 }
 

@@ -106,7 +106,7 @@ capture_initramfs() {
     add_busybox "$root"
     cp "$here/guest/capture-init" "$root/init"
     [[ $guest_packages != *makedumpfile* ]] || add_program "$root" /usr/bin/makedumpfile
-    ! printf '%s\n' "${encodings[@]}" | grep -q ' NEW ' || newer_makedumpfile "$root/new"
+    [[ "${encodings[*]} " != *" NEW "* ]] || newer_makedumpfile "$root/new"
     printf '%s\n' $(machine_modules) "${capture_modules[@]}" > "$work/capture-modules"
     add_modules "$root" "$1" "$2" "$work/capture-modules"
     pack "$root" "$work/capture.gz"
