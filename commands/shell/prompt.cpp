@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <optional>
 #include <poll.h>
+#include <pthread.h>
 #include <readline/readline.h>
 #include <string_view>
 #include <termios.h>
@@ -31,7 +32,9 @@ struct Current {
     std::optional<std::string> line; // nothing: Ctrl-D
 };
 Current* current = nullptr; // only while run_prompt() is on the stack
-volatile std::sig_atomic_t continued = 0; // SIGCONT came while a line was waited for
+// While a line was waited for: Ctrl-Z; SIGCONT.
+volatile std::sig_atomic_t to_stop = 0, continued = 0;
+pthread_t prompt_thread; // GDB's and Python's threads must not keep them
 
 char* next_word(const char*, int state) {
     if (state == 0) current->next = 0;
@@ -69,13 +72,50 @@ bool is_prepared() {
     return tcgetattr(STDIN_FILENO, &settings) == 0 && !(settings.c_lflag & ICANON) && settings.c_cc[VMIN] == 0;
 }
 
+void on_job_control(int number) {
+    if (!pthread_equal(pthread_self(), prompt_thread)) pthread_kill(prompt_thread, number);
+    else (number == SIGTSTP ? to_stop : continued) = 1;
+}
+
+// Only who is in the foreground may look at the terminal's settings: after "bg" they are the shell's.
+void wait_for_foreground() {
+    constexpr int most = 100; // an orphan is never stopped
+    for (int i = 0; i < most && tcgetpgrp(STDIN_FILENO) > 0 && tcgetpgrp(STDIN_FILENO) != getpgrp(); ++i) kill(0, SIGTTIN);
+}
+
+// The shell gets its terminal back, and this process stops as if it had no handler.
+void stop_here() {
+    rl_cleanup_after_signal();
+    struct sigaction action {}, before {};
+    action.sa_handler = SIG_DFL;
+    sigaction(SIGTSTP, &action, &before);
+    sigset_t mask, old;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTSTP);
+    pthread_sigmask(SIG_UNBLOCK, &mask, &old);
+    kill(getpid(), SIGTSTP);
+    pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    sigaction(SIGTSTP, &before, nullptr);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGCONT);
+    constexpr timespec at_once{};
+    sigtimedwait(&mask, nullptr, &at_once);
+    continued = 1; // without SIGCONT too: a process that no shell would continue does not stop
+}
+
 // Waits for a key, the signals let in. After Ctrl-Z and fg the terminal is as the shell left it: readline's settings again, and the line.
 bool wait_for_key(pollfd& input) {
     const int ready = ppoll(&input, 1, nullptr, current->waiting);
+    if (to_stop) {
+        to_stop = 0;
+        stop_here();
+    }
     if (continued) {
         continued = 0;
+        wait_for_foreground();
         rl_cleanup_after_signal();
         rl_reset_after_signal();
+        rl_reset_screen_size();
         rl_forced_update_display();
     }
     return ready > 0;
@@ -111,31 +151,36 @@ void set_up(const Session& session) {
     rl_variable_bind("completion-query-items", "200");
 }
 
-// SIGINT and SIGCONT come in while ppoll() waits and nowhere else: none is missed.
+// SIGINT, SIGTSTP and SIGCONT come in while ppoll() waits and nowhere else: none is missed.
 class SignalsInPoll {
 public:
     SignalsInPoll() {
         sigset_t set;
         sigemptyset(&set);
         sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTSTP);
         sigaddset(&set, SIGCONT);
-        sigprocmask(SIG_BLOCK, &set, &mask_);
+        pthread_sigmask(SIG_BLOCK, &set, &mask_);
+        prompt_thread = pthread_self();
         struct sigaction action {};
-        action.sa_handler = [](int) { continued = 1; };
-        sigaction(SIGCONT, &action, &action_);
+        action.sa_handler = on_job_control;
+        action.sa_flags = SA_RESTART;
+        sigaction(SIGTSTP, &action, &stop_);
+        sigaction(SIGCONT, &action, &continue_);
         current->waiting = &mask_;
     }
     ~SignalsInPoll() {
         current->waiting = nullptr;
-        sigaction(SIGCONT, &action_, nullptr);
-        sigprocmask(SIG_SETMASK, &mask_, nullptr);
+        sigaction(SIGCONT, &continue_, nullptr);
+        sigaction(SIGTSTP, &stop_, nullptr);
+        pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
     }
     SignalsInPoll(const SignalsInPoll&) = delete;
     SignalsInPoll& operator=(const SignalsInPoll&) = delete;
 
 private:
     sigset_t mask_;
-    struct sigaction action_ {};
+    struct sigaction stop_ {}, continue_ {};
 };
 
 // Ctrl-C at the prompt: the line is given up.
@@ -151,10 +196,12 @@ void give_line_up() {
 std::optional<std::string> read_line(const char* prompt) {
     const SignalsInPoll signals;
     interrupt_requested = 0;
+    to_stop = 0;
     continued = 0;
     current->line_done = false;
     current->told = 0;
     current->line.reset();
+    wait_for_foreground();
     rl_callback_handler_install(prompt, take_line);
     while (!current->line_done) {
         pollfd input{STDIN_FILENO, POLLIN, 0};

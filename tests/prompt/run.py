@@ -40,6 +40,7 @@ class Terminal:
         while wanted not in text:
             ready, _, _ = select.select([self.descriptor], [], [], max(0, end - time.monotonic()))
             if not ready:
+                self.unread = text
                 raise TimeoutError(f"no {wanted!r} in {text[-2000:]!r}")
             try:
                 text += os.read(self.descriptor, 65536).decode(errors="backslashreplace")
@@ -224,15 +225,26 @@ class Suite:
         shell.type(shlex.join([str(self.options.kcrash), *map(str, self.sample.arguments()), "-s"]) + "\n")
         shell.read_until("-s\r\n")
         shell.read_until(PROMPT)
+        shell.type("gdb print 6 * 7\n")  # GDB's threads are no place for signals to get lost in
+        shell.read_until("= 42")
+        shell.read_until(PROMPT)
         shell.type("set rad")
         shell.read_until("set rad")
-        for _ in range(2):
+        for _ in range(3):
             shell.type("\x1a")
             shell.read_until("Stopped")
             shell.read_until("shell$ ")
             shell.type("fg\n")
             shell.read_until("-s\r\n")
-            self.check("set rad" in shell.read_until(PROMPT + "set rad", 10), "the line is shown again", shell.text)
+            shell.read_until(PROMPT + "set rad", 10)  # the line is shown again
+            settings = termios.tcgetattr(shell.descriptor)
+            self.check(not settings[3] & (termios.ICANON | termios.ECHO), "the terminal is readline's", settings[3])
+        shell.type("\x1a")
+        shell.read_until("shell$ ")
+        settings = termios.tcgetattr(shell.descriptor)
+        self.check(settings[3] & termios.ICANON and settings[3] & termios.ECHO, "the shell has its own terminal", settings[3])
+        shell.type("fg\n")
+        shell.read_until(PROMPT + "set rad", 10)
         shell.type("\t")
         shell.read_until("ix ", 10)
         shell.type("\n")
