@@ -78,8 +78,9 @@ struct StackMachine {
     std::optional<Registers> (*saved_registers)(const Target& target, unsigned cpu) = nullptr;
     // Makes registers that the kernel wrote into its note for the CPU that died those of one moment; null: they are.
     void (*correct_note)(const Target& target, Registers& registers) = nullptr;
-    // QEMU's notes do not have the pc: in its place is the address where the last exception came.
-    bool moment_lacks_pc = false;
+    // QEMU's notes do not have the pc, but the address where the last exception came: makes of registers on a kernel's stack where that stack
+    // begins; false: nobody knows. Null: the notes have it.
+    bool (*begin_without_pc)(const StackWorld& world, const Architecture& arch, StackStart& start) = nullptr;
 
     // ---- how crash shows it
     bool frame_pointer_shown;    // in brackets is the frame pointer, not the place of the return address; words begin there
@@ -116,7 +117,7 @@ private:
     friend class TaskWorld;
     std::optional<StackStart> sleeping_start(const Task& task) const;
     std::string describe_no_start(uint64_t sp) const; // where the user said that the stack begins
-    std::optional<StackStart> active_start(const StackWorld& world, const Task& task) const;
+    std::optional<StackStart> active_start(const StackWorld& world, const Task& task, bool pc_is_given) const;
 
     const Target& target_;
     uint64_t stack_size_;

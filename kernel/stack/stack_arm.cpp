@@ -131,10 +131,8 @@ std::optional<UnwindRow> record_rules(const FrameView& frame) {
     return row;
 }
 
-// The code that started the kernel or a CPU (head.S) has no frame. Its stack begins below the place for a user's registers.
-bool outermost(const FrameView& frame, uint64_t sp) {
-    return frame.range && frame.range->name.empty() && sp + frame.arch.pt_regs_size + padding >= frame.range->end;
-}
+// The code that started the kernel or a CPU (head.S) has no frame, and nothing is on its stack: it leaves no place for a user's registers.
+bool outermost(const FrameView& frame, uint64_t sp) { return frame.range && frame.range->name.empty() && sp + padding >= frame.range->end; }
 
 std::optional<UnwindRow> frame_rules(const FrameView& frame) {
     const auto sp = frame.registers.get(sp_number);

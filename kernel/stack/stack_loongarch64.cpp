@@ -129,12 +129,12 @@ struct Prologue {
     std::optional<int64_t> saved_ra, saved_fp; // from the stack pointer of the frame
 };
 
-Prologue read_prologue(const FrameView& frame, uint64_t begin, uint64_t end) {
+Prologue read_prologue(const StackWorld& world, const Architecture& arch, uint64_t begin, uint64_t end) {
     constexpr uint64_t most = 64; // instructions
     Prologue found;
     std::byte bytes[instruction];
-    for (uint64_t at = begin; at < std::min(end, begin + most * instruction) && frame.world.read(at, bytes) == Fault::none; at += instruction) {
-        const auto code = load<uint32_t>(bytes, frame.arch.order);
+    for (uint64_t at = begin; at < std::min(end, begin + most * instruction) && world.read(at, bytes) == Fault::none; at += instruction) {
+        const auto code = load<uint32_t>(bytes, arch.order);
         const unsigned rd = code & 31, rj = code >> 5 & 31;
         const int64_t si12 = sign_extend(code >> 10 & 0xfff, 12), si14 = sign_extend(code >> 10 & 0x3fff, 14) * 4;
         if (rj != sp_number) continue;
@@ -152,7 +152,7 @@ Prologue read_prologue(const FrameView& frame, uint64_t begin, uint64_t end) {
 std::optional<UnwindRow> prologue_rules(const FrameView& frame) {
     const auto begin = frame.world.function_start(frame.lookup);
     if (!begin || *begin > frame.lookup) return std::nullopt;
-    const Prologue prologue = read_prologue(frame, *begin, frame.lookup);
+    const Prologue prologue = read_prologue(frame.world, frame.arch, *begin, frame.lookup);
     const auto back = frame.registers.get(ra);
     if (!prologue.saved_ra && (frame.is_return_address || !back || !frame.world.is_text(frame.world.unsigned_return(*back)))) return std::nullopt;
     using Rule = RegisterRule::Kind;
@@ -215,6 +215,47 @@ std::optional<Registers> back_from_wild_jump(const FrameView& frame) {
     return next;
 }
 
+// The code before a return address: bl, or jirl that leaves its address in ra.
+bool follows_call(const StackWorld& world, const Architecture& arch, uint64_t return_address) {
+    std::byte bytes[instruction];
+    if (world.read(return_address - instruction, bytes) != Fault::none) return false;
+    const auto code = load<uint32_t>(bytes, arch.order);
+    return code >> 26 == 0x15 || (code >> 26 == 0x13 && (code & 31) == ra);
+}
+
+// QEMU's note has CSR.ERA in the place of the pc (its target/loongarch/arch_dump.c), and ra leads back into a function F: after a call that F
+// made of a function G.
+//  - G has made its frame: it stored ra there. If ERA is in G it may stand for the pc; else the stack begins with F, above G's frame.
+//  - G has no frame, or has returned: the stack begins with F at this very sp.
+// A G that was called by a pointer and has made a frame cannot be told from the second: then F's return address is no place behind a call.
+bool begin_without_pc(const StackWorld& world, const Architecture& arch, StackStart& start) {
+    const auto stored = start.registers.get(ra), sp = start.registers.get(sp_number), era = start.registers.get(arch.pc);
+    const uint64_t back = stored ? world.unsigned_return(*stored) : 0;
+    if (!sp || !world.is_text(back)) return false;
+    Registers first;
+    first.set(arch.pc, back);
+    first.set(sp_number, *sp);
+    for (const unsigned number : arch.callee_saved) first.copy(start.registers, number);
+    std::byte bytes[word];
+    const auto code = std::span<std::byte>(bytes).first(instruction);
+    const auto called = world.read(back - instruction, code) == Fault::none ? arch.call_target(code, back) : std::nullopt;
+    if (called) {
+        const Prologue prologue = read_prologue(world, arch, *called, *called + 4096);
+        const auto saved = prologue.saved_ra ? std::optional(*sp + static_cast<uint64_t>(*prologue.saved_ra)) : std::nullopt;
+        if (saved && world.read(*saved, bytes) == Fault::none && load<uint64_t>(bytes, arch.order) == *stored) {
+            if (era && world.function_start(*era) == called) return true;
+            first = Registers();
+            first.set(arch.pc, back);
+            first.set(sp_number, *sp + prologue.size);
+        }
+    }
+    start.registers = first;
+    start.is_return_address = true;
+    start.source = "ra";
+    const Stack stack = unwind_from(world, arch, start, 2);
+    return stack.frames.size() < 2 || !stack.frames[1].is_return_address || follows_call(world, arch, stack.frames[1].pc);
+}
+
 constexpr const char* last_functions[] = {"machine_kexec", "crash_shutdown_secondary"};
 
 } // namespace
@@ -232,7 +273,7 @@ const StackMachine stack_loongarch64{
     .fit = fit,
     .back_from_wild_jump = back_from_wild_jump,
     .frame_pointer_leads = false,
-    .moment_lacks_pc = true, // target/loongarch/arch_dump.c of QEMU writes CSR.ERA
+    .begin_without_pc = begin_without_pc,
     .frame_pointer_shown = false,
     .stack_pointer_shown = true,
     .interrupted_is_a_frame = false,

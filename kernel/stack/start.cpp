@@ -88,23 +88,6 @@ std::optional<StackStart> find_handler(const Target& target, const StackWorld& w
     return best;
 }
 
-// Registers of a kernel whose pc is only where the last exception came. It is kept where the last call went to that very function: an idle
-// CPU waits where its interrupts come. Else the stack begins with the function that was called from last, which is this one or its caller.
-void begin_at_last_call(const Target& target, const StackWorld& world, StackStart& start) {
-    const Architecture& arch = target.arch();
-    const auto back = start.registers.get(arch.lr);
-    if (!back || !world.is_text(world.unsigned_return(*back))) return;
-    const uint64_t caller = world.unsigned_return(*back);
-    std::vector<std::byte> code(arch.call_size);
-    const auto called = world.read(caller - code.size(), code) == Fault::none ? arch.call_target(code, caller) : std::nullopt;
-    const uint64_t pc = start.registers.get(arch.pc).value_or(0);
-    if (called && world.is_text(pc) && world.function_start(pc) == called) return;
-    start.registers.set(arch.pc, caller);
-    start.registers.forget(arch.lr);
-    start.is_return_address = true;
-    start.source = "ra";
-}
-
 } // namespace
 
 std::optional<StackStart> Unwinder::sleeping_start(const Task& task) const {
@@ -123,7 +106,7 @@ std::optional<StackStart> Unwinder::sleeping_start(const Task& task) const {
     return start;
 }
 
-std::optional<StackStart> Unwinder::active_start(const StackWorld& world, const Task& task) const {
+std::optional<StackStart> Unwinder::active_start(const StackWorld& world, const Task& task, bool pc_is_given) const {
     const Architecture& arch = target_.arch();
     if (!task.cpu) return std::nullopt;
     const auto note = cpu_registers(target_, *task.cpu);
@@ -139,10 +122,10 @@ std::optional<StackStart> Unwinder::active_start(const StackWorld& world, const 
     start.slot = *note->get(arch.sp);
     start.source = "notes";
     start.exception = ExceptionFrame{0, *note, arch.user_mode(*note), false};
-    if (stack_machine(arch).moment_lacks_pc && notes_are_of_the_moment(target_) && world.stack_of(start.slot)) {
-        start.exception->user_mode = false; // a user's stack pointer is not on the kernel's stacks
-        begin_at_last_call(target_, world, start);
-    }
+    const auto begin_without_pc = stack_machine(arch).begin_without_pc;
+    if (!begin_without_pc || !notes_are_of_the_moment(target_) || !world.stack_of(start.slot)) return start;
+    start.exception->user_mode = false; // a user's stack pointer is not on the kernel's stacks
+    if (!pc_is_given && !begin_without_pc(world, arch, start)) return std::nullopt;
     return start;
 }
 
@@ -151,7 +134,7 @@ std::optional<StackStart> Unwinder::start_of(const Task& task, const StackOption
     const TaskWorld world(*this, target_, task, options);
     std::optional<StackStart> start;
     if (!options.sp) {
-        start = task.active ? active_start(world, task) : sleeping_start(task);
+        start = task.active ? active_start(world, task, options.ip.has_value()) : sleeping_start(task);
         if (start && options.ip) start->registers.set(arch.pc, *options.ip), start->is_return_address = false;
         return start;
     }

@@ -270,8 +270,11 @@ private:
         continue_with(caller, slot, after_call, row.source);
         interrupted_ = false;
         if (!pc) end(StackEnd::no_rules, fmt::format("a tracer keeps the return address that belongs at 0x{:x}, and it was not found", slot));
-        else if (!world_.is_text(*pc) && !frame_rules())
-            end(StackEnd::outside, fmt::format("0x{:x} at 0x{:x} is not an address of code", *pc, slot));
+        else if (!world_.is_text(*pc)) {
+            const auto next = frame_rules();
+            if (!next) end(StackEnd::outside, fmt::format("0x{:x} at 0x{:x} is not an address of code", *pc, slot));
+            else if (next->frame == UnwindRow::Frame::end) end(StackEnd::outermost); // called before the page tables were on
+        }
     }
 
     // Entry code may give who it calls a return address that it did not call from: the begin of what comes next.

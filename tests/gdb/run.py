@@ -50,8 +50,9 @@ def compare(count, name, ours, theirs, tracers):
             continue
         found = [(int(pc, 16), function) for pc, function, _ in entry["frames"]]
         found = [frame for frame in found if frame[1] not in tracers]
-        if found and (found[-1][0] in user or found[-1][0] == 0):
-            found.pop()  # bt shows the user's registers, GDB a frame; a return address of zero ends a stack for bt
+        ends = found and (found[-1][0] in user or found[-1][0] == 0 or (entry["stopped"] == "outermost" and found[-1][1] is None))
+        if ends:
+            found.pop()  # bt shows the user's registers, GDB a frame; a return address of zero, or of before the page tables, ends a stack for bt
         show = lambda chain: "\n".join(f"    {pc:#x} {function}" for pc, function in chain)
         count.check([pc for pc, _ in found] == [pc for pc, _ in frames], f"{name}: stack of task {address:#x}",
                     f"  kcrash\n{show(frames)}\n  GDB (stopped: {entry['stopped']})\n{show(found)}")
