@@ -209,6 +209,8 @@ def debian_sample(name):
     dumps = sorted(folder.glob("*/d31.zlib")) or sorted(folder.glob("qemu/dump.kdump"))
     if not dumps or not (folder / "KEY").exists():
         raise scripts.Unavailable(f"{name} is not made: vmcore-samples/make {name}")
+    if not (folder / "config").exists():
+        raise scripts.Unavailable(f"{name} is of an older recipe, without the kernel's configuration: vmcore-samples/make {name}")
     return tool.Sample(name, dumps[0], folder / "vmlinux", folder / "modules"), (folder / "KEY").read_text().split()[-1]
 
 

@@ -71,11 +71,15 @@ class Source:
 
 def downloaded(folder, name, sample, version):
     """The package's file, kept in the cache folder: from where the sample's own come, or from this machine's mirror."""
-    folder.mkdir(parents=True, exist_ok=True)
     if not list(folder.glob(f"{name}_*.deb")):
+        beside = folder.with_name(folder.name + ".new")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
         wanted = f"{name}={version}" if version else name
-        fetch = [str(SAMPLES), "fetch", sample, str(folder), wanted] if sample else ["apt-get", "-o", "DPkg::Lock::Timeout=600", "download", wanted]
-        run(fetch, cwd=folder, timeout=1800)
+        fetch = [str(SAMPLES), "fetch", sample, str(beside), wanted] if sample else ["apt-get", "-o", "DPkg::Lock::Timeout=600", "download", wanted]
+        run(fetch, cwd=beside, timeout=1800)
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.rename(folder)
     return sorted(folder.glob(f"{name}_*.deb"))[-1]
 
 
@@ -102,6 +106,7 @@ def source_tree(series, machine, sample=None, version=None):
     tree, sums = folder / "tree", folder / "SHA256SUMS"
     if not sums.exists():
         if digest(source.tarball, "md5") != source.md5:
+            shutil.rmtree(cache() / "package" / (version or series), ignore_errors=True)
             raise Unavailable(f"{source.tarball} is not what the package {package_of(series)} {source.version} holds")
         shutil.rmtree(tree, ignore_errors=True)
         extract(series, machine, source.tarball, tree)
