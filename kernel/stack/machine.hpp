@@ -78,6 +78,8 @@ struct StackMachine {
     std::optional<Registers> (*saved_registers)(const Target& target, unsigned cpu) = nullptr;
     // Makes registers that the kernel wrote into its note for the CPU that died those of one moment; null: they are.
     void (*correct_note)(const Target& target, Registers& registers) = nullptr;
+    // Which of QEMU's notes is that of a CPU, from 0; nothing: nobody knows. Null: they are in the order of the CPUs.
+    std::optional<size_t> (*place_in_notes)(const Target& target, unsigned cpu) = nullptr;
     // QEMU's notes do not have the pc, but the address where the last exception came: makes of registers on a kernel's stack where that stack
     // begins; false: nobody knows. Null: the notes have it.
     bool (*begin_without_pc)(const StackWorld& world, const Architecture& arch, StackStart& start) = nullptr;

@@ -81,9 +81,10 @@ std::optional<Registers> cpu_registers(const Target& target, unsigned cpu) {
     const auto place = std::find(online.begin(), online.end(), cpu);
     // Fewer notes than CPUs, and no memory that tells whose they are: none is better than another CPU's.
     if (!by_number && (place == online.end() || found.size() != online.size())) return std::nullopt;
-    const size_t index = by_number ? cpu : static_cast<size_t>(place - online.begin());
-    if (index >= found.size()) return std::nullopt;
-    auto registers = parse_prstatus(target.arch(), found[index]->description, target.dump().info().order);
+    std::optional<size_t> index = by_number ? cpu : static_cast<size_t>(place - online.begin());
+    if (by_number && machine.place_in_notes) index = machine.place_in_notes(target, cpu);
+    if (!index || *index >= found.size()) return std::nullopt;
+    auto registers = parse_prstatus(target.arch(), found[*index]->description, target.dump().info().order);
     // No processor has a register for the number of the system call: QEMU writes a zero there.
     if (registers && by_number) registers->forget(target.arch().syscall);
     return registers && !by_number ? corrected(target, *registers) : registers;

@@ -111,6 +111,14 @@ bool has_saved_nothing(const FrameView& frame) {
     return !frame.is_return_address && frame.world.function_start(frame.lookup) == frame.lookup;
 }
 
+// QEMU's notes are in the order of the harts. Any of them may be the one that boots, which is CPU 0 then (arch/riscv/kernel/smp.c).
+std::optional<size_t> place_in_notes(const Target& target, unsigned cpu) {
+    const auto map = kernel_symbol(target, "__cpuid_to_hartid_map");
+    uint64_t hart = 0;
+    if (!map || try_word(target, *map + cpu * word, hart) != Fault::none) return std::nullopt;
+    return hart;
+}
+
 std::optional<UnwindRow> frame_rules(const FrameView& frame) {
     const Architecture& arch = frame.arch;
     UnwindRow row;
@@ -188,6 +196,7 @@ const StackMachine stack_riscv64{
     .fit = fit,
     .back_from_wild_jump = back_from_wild_jump,
     .frame_pointer_leads = false,
+    .place_in_notes = place_in_notes,
     .frame_pointer_shown = false,
     .stack_pointer_shown = true,
     .interrupted_is_a_frame = false,

@@ -166,15 +166,14 @@ private:
                                                      *registers_.get(arch_.pc)));
             return std::nullopt;
         }
-        const bool call = row.frame == UnwindRow::Frame::call;
+        const bool moves = row.frame == UnwindRow::Frame::call && is_return_address_; // a function that was interrupted may not have made its frame
         if (range_ && *cfa >= range_->begin && *cfa <= range_->end) {
-            const bool moves = call && is_return_address_; // a function that was interrupted may not have made its frame
             if (moves ? *cfa > sp : *cfa >= sp) return cfa;
             end(StackEnd::outside, fmt::format("the stack leads back from 0x{:x} to 0x{:x}: it is damaged", sp, *cfa));
             return std::nullopt;
         }
         const auto other = world_.stack_of(*cfa);
-        if (!other && !range_ && *cfa > sp) return cfa; // a stack that nobody knows
+        if (!other && !range_ && (moves ? *cfa > sp : *cfa >= sp)) return cfa; // a stack that nobody knows
         if (!other || was_left(*other)) {
             end(StackEnd::outside, fmt::format("the stack leads from 0x{:x} to 0x{:x}, which is on no stack", sp, *cfa));
             return std::nullopt;
