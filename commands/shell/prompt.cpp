@@ -165,7 +165,8 @@ public:
         struct sigaction action {};
         action.sa_handler = on_job_control;
         action.sa_flags = SA_RESTART;
-        sigaction(SIGTSTP, &action, &stop_);
+        sigaction(SIGTSTP, nullptr, &stop_);
+        if (stop_.sa_handler != SIG_IGN) sigaction(SIGTSTP, &action, nullptr); // who ignores it does not stop
         sigaction(SIGCONT, &action, &continue_);
         current->waiting = &mask_;
     }

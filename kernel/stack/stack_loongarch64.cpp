@@ -223,6 +223,14 @@ bool follows_call(const StackWorld& world, const Architecture& arch, uint64_t re
     return code >> 26 == 0x15 || (code >> 26 == 0x13 && (code & 31) == ra);
 }
 
+// Of the first instructions of a function.
+uint64_t end_of(const StackWorld& world, uint64_t begin) {
+    constexpr uint64_t most = 64; // instructions
+    uint64_t at = begin;
+    while (at < begin + most * instruction && world.function_start(at) == begin) at += instruction;
+    return at;
+}
+
 // QEMU's note has CSR.ERA in the place of the pc (its target/loongarch/arch_dump.c), and ra leads back into a function F: after a call that F
 // made of a function G.
 //  - G has made its frame: it stored ra there. If ERA is in G it may stand for the pc; else the stack begins with F, above G's frame.
@@ -239,19 +247,29 @@ bool begin_without_pc(const StackWorld& world, const Architecture& arch, StackSt
     std::byte bytes[word];
     const auto code = std::span<std::byte>(bytes).first(instruction);
     const auto called = world.read(back - instruction, code) == Fault::none ? arch.call_target(code, back) : std::nullopt;
-    if (called) {
-        const Prologue prologue = read_prologue(world, arch, *called, *called + 4096);
-        const auto saved = prologue.saved_ra ? std::optional(*sp + static_cast<uint64_t>(*prologue.saved_ra)) : std::nullopt;
-        if (saved && world.read(*saved, bytes) == Fault::none && load<uint64_t>(bytes, arch.order) == *stored) {
-            if (era && world.function_start(*era) == called) return true;
-            first = Registers();
-            first.set(arch.pc, back);
-            first.set(sp_number, *sp + prologue.size);
-        }
+    const Prologue prologue = called ? read_prologue(world, arch, *called, end_of(world, *called)) : Prologue();
+    const auto stored_at = [&](const std::optional<int64_t>& place, uint64_t& value) {
+        if (!place || world.read(*sp + static_cast<uint64_t>(*place), bytes) != Fault::none) return false;
+        value = load<uint64_t>(bytes, arch.order);
+        return true;
+    };
+    uint64_t value = 0;
+    bool with_era = false;
+    if (stored_at(prologue.saved_ra, value) && value == *stored) {
+        const bool inside = era && world.function_start(*era) == called;
+        const Prologue before = inside ? read_prologue(world, arch, *called, *era) : Prologue();
+        with_era = before.saved_ra && before.size == prologue.size;
+        first = Registers();
+        first.set(arch.pc, back);
+        first.set(sp_number, *sp + prologue.size);
+        if (stored_at(prologue.saved_fp, value)) first.set(arch.fp, value);
+        else if (!prologue.saved_fp) first.copy(start.registers, arch.fp);
     }
-    start.registers = first;
-    start.is_return_address = true;
-    start.source = "ra";
+    if (!with_era) {
+        start.registers = first;
+        start.is_return_address = true;
+        start.source = "ra";
+    }
     const Stack stack = unwind_from(world, arch, start, 2);
     return stack.frames.size() < 2 || !stack.frames[1].is_return_address || follows_call(world, arch, stack.frames[1].pc);
 }

@@ -115,7 +115,8 @@ bool has_saved_nothing(const FrameView& frame) {
 std::optional<size_t> place_in_notes(const Target& target, unsigned cpu) {
     const auto map = kernel_symbol(target, "__cpuid_to_hartid_map");
     uint64_t hart = 0;
-    if (!map || try_word(target, *map + cpu * word, hart) != Fault::none) return std::nullopt;
+    if (!map) return cpu; // a kernel for one processor
+    if (try_word(target, *map + cpu * word, hart) != Fault::none) return std::nullopt;
     return hart;
 }
 

@@ -272,8 +272,16 @@ private:
         else if (!world_.is_text(*pc)) {
             const auto next = frame_rules();
             if (!next) end(StackEnd::outside, fmt::format("0x{:x} at 0x{:x} is not an address of code", *pc, slot));
-            else if (next->frame == UnwindRow::Frame::end) end(StackEnd::outermost); // called before the page tables were on
+            else if (next->frame == UnwindRow::Frame::end && nothing_was_entered(cfa)) end(StackEnd::outermost); // called before the page tables were on
+            else if (next->frame == UnwindRow::Frame::end) end(StackEnd::outside, fmt::format("0x{:x} at 0x{:x} is not an address of code", *pc, slot));
         }
+    }
+
+    // At the begin of a stack: are there no registers of who entered the kernel?
+    bool nothing_was_entered(uint64_t sp) const {
+        if (range_ && sp + arch_.pt_regs_size > range_->end) return true;
+        const auto saved = read_pt_regs(world_, arch_, sp, false);
+        return saved && saved->registers.get(arch_.pc) == 0u && saved->registers.get(arch_.sp) == 0u;
     }
 
     // Entry code may give who it calls a return address that it did not call from: the begin of what comes next.

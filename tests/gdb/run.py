@@ -19,7 +19,8 @@ import kcrash as tool  # noqa: E402
 import run as truth  # noqa: E402
 
 USUAL = ["debian-6.1-amd64-cloud"]
-HEAD = {None, "_start", "_start_kernel"}  # code that runs before the page tables are on, which the kernel too does not count as its text
+# Code that runs before the page tables are on, which the kernel too does not count as its text, and what it calls.
+HEAD, STARTERS = {None, "_start", "_start_kernel"}, {"start_kernel", "smp_callin", "secondary_start_kernel"}
 
 
 def ask(options, arguments, *lines):
@@ -51,7 +52,8 @@ def compare(count, name, ours, theirs, tracers):
             continue
         found = [(int(pc, 16), function) for pc, function, _ in entry["frames"]]
         found = [frame for frame in found if frame[1] not in tracers]
-        ends = found and (found[-1][0] in user or found[-1][0] == 0 or (entry["stopped"] == "outermost" and found[-1][1] in HEAD))
+        first = len(found) > 1 and found[-1][1] in HEAD and found[-2][1] in STARTERS
+        ends = found and (found[-1][0] in user or found[-1][0] == 0 or (entry["stopped"] == "outermost" and first))
         if ends:
             found.pop()  # bt shows the user's registers, GDB a frame; a return address of zero, or of before the page tables, ends a stack for bt
         show = lambda chain: "\n".join(f"    {pc:#x} {function}" for pc, function in chain)
