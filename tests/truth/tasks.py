@@ -35,7 +35,8 @@ class Thread:
         self.start = int(fields[19])
         self.priority, self.policy = int(fields[15]), POLICIES[int(fields[38])]
         self.kernel = "VmSize:" not in status and self.state != "ZO"
-        self.moving = self.state == "RU" or (self.kernel and self.state == "ID") or self.comm.startswith(b"kworker")
+        woken = self.comm.startswith((b"kworker", b"migration/"))  # the scheduler wakes the second when it moves a task
+        self.moving = self.state == "RU" or (self.kernel and self.state == "ID") or woken
         self.vsz = re.search(r"^VmSize:\s+(\d+)", status, re.M)
 
 
