@@ -271,9 +271,9 @@ private:
         if (!pc) end(StackEnd::no_rules, fmt::format("a tracer keeps the return address that belongs at 0x{:x}, and it was not found", slot));
         else if (!world_.is_text(*pc)) {
             const auto next = frame_rules();
-            if (!next) end(StackEnd::outside, fmt::format("0x{:x} at 0x{:x} is not an address of code", *pc, slot));
-            else if (next->frame == UnwindRow::Frame::end && nothing_was_entered(cfa)) end(StackEnd::outermost); // called before the page tables were on
-            else if (next->frame == UnwindRow::Frame::end) end(StackEnd::outside, fmt::format("0x{:x} at 0x{:x} is not an address of code", *pc, slot));
+            const bool ends = next && next->frame == UnwindRow::Frame::end;
+            if (ends && nothing_was_entered(cfa)) end(StackEnd::outermost); // called before the page tables were on
+            else if (ends || !next) end(StackEnd::outside, fmt::format("0x{:x} at 0x{:x} is not an address of code", *pc, slot));
         }
     }
 

@@ -5,8 +5,8 @@
 Exact: every slab cache's objects in use and in all, its slabs and object size. The kernel counts as active what cpus keep at
 hand, so "active_objs" is our allocated + cached. Exact too: the totals, limits, watermarks and sizes, and all areas of
 vmalloc() with their callers. The record is written while the machine runs, so a few things may move, and this much is
-allowed: 4 caches may differ by 4 slabs (a sheaf is filled at once), or by 16 where the node's own counters in the dump are what was found; 2 areas may have come or gone; free and slab memory by 4 MB or 1000 pages; a
-counter of pages by 1000; an event may only have grown; 8 task_structs may be left of tasks that have died.
+allowed: 4 caches may differ by 4 slabs (a sheaf is filled at once), or by 16 where the node's own counters in the dump are what was
+found; 2 areas may have come or gone; free and slab memory by 4 MB or 1000 pages; a counter of pages by 1000; an event may only have grown; 8 task_structs may be left of tasks that have died.
 """
 import re
 

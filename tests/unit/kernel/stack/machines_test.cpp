@@ -5,7 +5,7 @@
 // interrupt stack 0x90000-0x94000. Layouts: arch/riscv/kernel/entry.S and stacktrace.c; arch/x86/entry/entry_32.S;
 // arch/loongarch/kernel/genex.S and irq.c; arch/arm/kernel/entry-common.S.
 #include "arch/architecture.hpp"
-#include "kernel/stack/unwinder.hpp"
+#include "kernel/stack/machine.hpp"
 #include "tests/fixtures/word_memory.hpp"
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -222,4 +222,69 @@ TEST_CASE("arm: a frame record has the return address below the place that fp po
     wrong.put(0x80020, wrong.base + 0x10108);
     wrong.put(0x8001c, 0x1234);
     CHECK(wrong.say(wrong.start(0x10120, 0x80000, 0x80020)) == "[80000] 10120 no unwind data for 0xc0010120");
+}
+
+// A frame of 16 bytes with the return address at its end, for the function at 0x10500.
+static UnwindRow frame_of_16(const Architecture& arch) {
+    UnwindRow row;
+    row.frame = UnwindRow::Frame::call;
+    row.source = "CFI";
+    row.cfa_register = arch.sp;
+    row.cfa_offset = 16;
+    row.rules = {{arch.pc, {RegisterRule::Kind::at_cfa, 0, -static_cast<int64_t>(arch.word_size)}}, {arch.sp, {RegisterRule::Kind::cfa_plus, 0, 0}}};
+    return row;
+}
+
+TEST_CASE("arm: the stack of an idle CPU has no place for a user's registers, and begins with code from before the page tables") {
+    World world = arm();
+    world.cfi = frame_of_16(world.arch);
+    world.put(0x83fe4, world.base + 0x10510);
+    world.put(0x83ff4, 0x40301a20);
+    CHECK(world.say(world.start(0x10520, 0x83fd8, 0)) == "[83fd8] 10520 [83fe8] 10510 outermost");
+}
+
+TEST_CASE("riscv64: a last return address that is no code ends the stack only where nobody entered the kernel") {
+    const auto say = [](std::initializer_list<std::pair<const char*, uint64_t>> entered) {
+        World world = riscv64();
+        world.cfi = frame_of_16(world.arch);
+        world.put(0x83ed8, 0x4141414141414141);
+        world.put_registers(0x83ee0, entered);
+        return world.say(world.start(0x10520, 0x83ed0, 0));
+    };
+    CHECK(say({}) == "[83ed0] 10520 outermost");
+    CHECK(say({{"PC", 0x10304}, {"SP", 0x7ffe0000}}) == "[83ed0] 10520 0x4141414141414141 at 0xffffffff80083ed8 is not an address of code");
+}
+
+TEST_CASE("loongarch64: without a pc the stack begins with the function that the last call returns to") {
+    constexpr uint64_t call = 0x57fef3ff, prologue[] = {0x02ff0063, 0x29c0e061, 0x29c0c076}; // bl -68 instructions; addi.d, st.d ra, st.d fp
+    World world = loongarch64();
+    for (const uint64_t function : {0x10100, 0x10200})
+        for (uint64_t i = 0; i < 3; ++i) world.memory.put(world.base + function + i * 4, prologue[i], 4);
+    world.memory.put(world.base + 0x10210, call, 4); // of the function at 0x10100
+    const auto begin = [](const World& here, uint64_t era) {
+        StackStart start = here.start(era, 0x80000, 0);
+        start.registers.set(1, here.base + 0x10214);
+        start.is_return_address = false;
+        const bool known = stack_machine(here.arch).begin_without_pc(here, here.arch, start);
+        return known ? here.say(start) : "nobody knows";
+    };
+    SUBCASE("what was called has made its frame") {
+        world.put(0x80038, world.base + 0x10214);
+        world.put(0x80030, 0);
+        world.put(0x80078, world.base + 0x1f020);
+        world.put(0x80070, 0);
+        world.put_registers(0x80080, {{"ERA", 0x10304}, {"R3", 0x7ffe0000}, {"PRMD", 7}});
+        CHECK(begin(world, 0x10304) == "nobody knows"); // 0x1f020 does not follow a call
+        world.memory.put(world.base + 0x1f01c, call, 4);
+        CHECK(begin(world, 0x10304) == "[80040] 10214 [80080] 1f020 {80080 user} user");
+        CHECK(begin(world, 0x1010c) == "[80000] 1010c [80040] 10214 [80080] 1f020 {80080 user} user");
+        CHECK(begin(world, 0x10100) == "[80040] 10214 [80080] 1f020 {80080 user} user"); // an earlier interrupt, at its first instruction
+    }
+    SUBCASE("what was called has returned") {
+        world.memory.put(world.base + 0x1f01c, call, 4);
+        world.put(0x80038, world.base + 0x1f020);
+        world.put(0x80030, 0);
+        world.put_registers(0x80040, {{"ERA", 0x10304}, {"R3", 0x7ffe0000}, {"PRMD", 7}});
+        CHECK(begin(world, 0x1010c) == "[80000] 10214 [80040] 1f020 {80040 user} user");
+    }
 }
