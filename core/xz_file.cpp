@@ -140,7 +140,8 @@ private:
         if (footer.backward_size > index_end || footer.backward_size > largest_index) damaged("its index is larger than it");
         std::vector<std::byte> index_bytes(footer.backward_size);
         read_at(index_end - footer.backward_size, index_bytes);
-        uint64_t limit = largest_index * 4;
+        // A record takes two bytes at least: a count that more would need is not given memory.
+        uint64_t limit = std::min<uint64_t>(largest_index * 4, lzma_index_memusage(1, index_bytes.size() / 2));
         size_t at = 0;
         lzma_index* index = nullptr;
         if (lzma_index_buffer_decode(&index, &limit, nullptr, reinterpret_cast<const uint8_t*>(index_bytes.data()), &at,

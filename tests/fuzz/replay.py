@@ -5,6 +5,7 @@
     tests/fuzz/replay.py [--build FOLDER]
 """
 import argparse
+import os
 import pathlib
 import subprocess
 import sys
@@ -21,7 +22,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="kcrash-corpus-") as folder:
         with tarfile.open(TOP / "tests/fuzz/corpus.tar.xz") as tar:
             tar.extractall(folder)
-        result = subprocess.run([args.build / "fuzz_replay", folder], capture_output=True, text=True, timeout=600)
+        # As run.py has it: no number in a file may size what the file does not back.
+        limits = {**os.environ, "ASAN_OPTIONS": f"{os.environ.get('ASAN_OPTIONS', '')}:max_allocation_size_mb=512:allocator_may_return_null=0"}
+        result = subprocess.run([args.build / "fuzz_replay", folder], capture_output=True, text=True, timeout=600, env=limits)
     print(result.stdout, end="")
     if result.returncode not in (0, 1):
         print(f"{result.stderr[-6000:]}\nended with status {result.returncode}\nfuzz-corpus: 0 passed, 1 failed, 0 skipped")

@@ -7,13 +7,14 @@
     tests/fuzz/run.py --pack              the smallest corpus that covers as much, as tests/fuzz/corpus.tar.xz
 
 Needs clang-19 and llvm-19. The corpus, and how long each driver ran, stay in ~/.cache/kcrash/fuzz. A driver that found something is
-named with the input; its time begins anew when --again is given, after the fix.
+named with the input; its time begins anew when --again is given, after the fix. The input stays in the corpus when it is put there as found-WHAT.
 """
 import argparse
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -117,6 +118,8 @@ class Fuzzer:
                 # Long inputs only where nothing shorter covers as much: merge goes by size.
                 subprocess.run([self.binary, f"--driver={driver}", "-merge=1", f"-max_len={min(longest, self.args.longest)}", *LIMITS, small / driver,
                                 self.kept / driver], check=True, capture_output=True, env=self.environment(os.devnull))
+                for finding in (self.kept / driver).glob("found-*"):  # whatever else covers its lines
+                    shutil.copy(finding, small / driver)
             with tarfile.open(PACKED, "w:xz", preset=9) as tar:
                 for path in sorted(small.rglob("*")):
                     if path.is_file():

@@ -130,6 +130,16 @@ TEST_CASE("xz: any offset of one stream and of several can be read") {
     }
 }
 
+TEST_CASE("xz: an index of two bytes for each block, as small as there is, is given the memory that it needs") {
+    auto plain = plain_bytes();
+    plain.resize(1000);
+    const TemporaryFile file(xz(plain, 1));
+    const auto source = open_xz(open_file(file.path()));
+    std::vector<std::byte> got(plain.size());
+    CHECK(source->try_read(FileOffset(0), got) == Fault::none);
+    CHECK(got == plain);
+}
+
 TEST_CASE("xz: a large block, a cut file and a damaged block") {
     std::vector<std::byte> large(size_t{257} << 20);
     const TemporaryFile file(xz(large, large.size()));
