@@ -129,6 +129,28 @@ bool vmcoreinfo(Input input) {
     return true;
 }
 
+// A dump that holds these bytes at physical address 0, in pages that do not begin where the note does. Every seventh page was left out.
+class FuzzMemory final : public Dump {
+public:
+    explicit FuzzMemory(Input bytes) : bytes_(bytes) {
+        info_.files = {"FILE"};
+        info_.page_size = 512;
+    }
+    Fault try_read_page(PageFrame frame, std::span<std::byte> into) const override {
+        const uint64_t at = frame.value * info_.page_size;
+        if (frame.value >= frames()) return Fault::not_in_dump;
+        if (frame.value % 7 == 6) return Fault::excluded;
+        const auto here = bytes_.subspan(at, std::min<uint64_t>(into.size(), bytes_.size() - at));
+        std::fill(std::copy(here.begin(), here.end(), into.begin()), into.end(), std::byte{0});
+        return Fault::none;
+    }
+    std::vector<PhysicalRange> memory() const override { return {{PhysicalAddress(0), PhysicalAddress(frames() * info_.page_size)}}; }
+
+private:
+    uint64_t frames() const { return (bytes_.size() + info_.page_size - 1) / info_.page_size; }
+    Input bytes_;
+};
+
 // Memory in which the kernel's own note is looked for, as if its first byte were physical address 0.
 bool memory_note(Input input) {
     const auto file = std::make_shared<FuzzSource>(input);
@@ -139,6 +161,8 @@ bool memory_note(Input input) {
     parts.bytes = file;
     parts.extents = {Extent{0, input.size(), 0, 0}};
     (void)make_mapped_dump(std::move(parts));
+    NoteSearch whole;
+    if (const auto found = find_memory_note(FuzzMemory(input), whole)) (void)machine_of_vmcoreinfo(found->text, found->order);
     // Pieces in another order, and a limit.
     NoteSearch little{.most = uint64_t{4} << 20};
     const uint64_t half = input.size() / 2;
