@@ -80,6 +80,9 @@ struct Architecture {
     std::span<const unsigned> callee_saved;        // registers that a called function leaves as they were
     std::span<const SavedRegister> prstatus;       // in the description of an NT_PRSTATUS note (whole note, not pr_reg)
     size_t prstatus_size;                          // bytes of that description
+    // A kernel of 32 bits may run in a machine of 64, and a hypervisor's notes are the machine's. Bytes 0: there is no such machine.
+    std::span<const SavedRegister> wide_prstatus = {};
+    size_t wide_prstatus_size = 0;
     std::span<const SavedRegister> pt_regs;        // in struct pt_regs
     size_t pt_regs_size;                           // bytes
     std::span<const ToldField> told_fields = {};

@@ -137,6 +137,15 @@ constexpr SavedRegister prstatus[] = {
     {"SS", ss, note + 64, 2},
 };
 
+// Of x86_64's struct elf_prstatus.
+constexpr unsigned wide_note = 112;
+constexpr SavedRegister wide_prstatus[] = {
+    {"EBP", ebp, wide_note + 32}, {"EBX", ebx, wide_note + 40}, {"EAX", eax, wide_note + 80}, {"ECX", ecx, wide_note + 88},
+    {"EDX", edx, wide_note + 96}, {"ESI", esi, wide_note + 104}, {"EDI", edi, wide_note + 112}, {"EIP", eip, wide_note + 128},
+    {"CS", cs, wide_note + 136, 2}, {"EFLAGS", eflags, wide_note + 144}, {"ESP", esp, wide_note + 152}, {"SS", ss, wide_note + 160, 2},
+    {"DS", ds, wide_note + 184, 2}, {"ES", es, wide_note + 192, 2}, {"FS", fs, wide_note + 200, 2}, {"GS", gs, wide_note + 208, 2},
+};
+
 constexpr SavedRegister pt_regs[] = {
     {"EBX", ebx, 0}, {"ECX", ecx, 4}, {"EDX", edx, 8}, {"ESI", esi, 12}, {"EDI", edi, 16}, {"EBP", ebp, 20}, {"EAX", eax, 24}, {"DS", ds, 28, 2},
     {"ES", es, 32, 2}, {"FS", fs, 36, 2}, {"GS", gs, 40, 2}, {"ORIG_EAX", orig_eax, 44}, {"EIP", eip, 48}, {"CS", cs, 52, 2},
@@ -198,6 +207,8 @@ const Architecture arch_i386 = {
     .callee_saved = callee_saved,
     .prstatus = prstatus,
     .prstatus_size = 144,
+    .wide_prstatus = wide_prstatus,
+    .wide_prstatus_size = 336,
     .pt_regs = pt_regs,
     .pt_regs_size = 68,
     .register_lines = register_lines,

@@ -76,7 +76,8 @@ struct Target::Opening {
                                     t.options_.dump_files.front(), machine,
                                     info.machine.empty() ? "" : ", " + info.machine, known));
         }
-        if (t.elf_ && info.elf_machine && info.elf_machine != machine)
+        const auto narrow = info.machine_of_processor ? kernel_of_32_bits(info.elf_machine) : std::nullopt;
+        if (t.elf_ && info.elf_machine && info.elf_machine != machine && !(narrow && narrow->elf_machine == machine))
             throw Error(fmt::format("{} and {} are of different architectures (ELF machines {} and {})", t.options_.vmlinux,
                                     t.options_.dump_files.front(), machine, info.elf_machine));
     }

@@ -32,6 +32,7 @@ struct DumpInfo {
     std::string format;             // "kdump-compressed v6", "ELF", "flattened kdump-compressed v6"
     std::vector<std::string> files; // as given by the user
     uint16_t elf_machine = 0;       // EM_* of elf.h; 0: unknown
+    bool machine_of_processor = false; // a hypervisor says which processor it was: its kernel may be one of 32 bits
     ByteOrder order = ByteOrder::little;
     unsigned word_size = 8;             // bytes
     uint64_t page_size = 4096;          // bytes

@@ -55,6 +55,14 @@ bool has_one_page_size(uint16_t elf_machine) {
     return elf_machine == EM_X86_64 || elf_machine == EM_386 || elf_machine == EM_ARM || elf_machine == EM_S390 || elf_machine == EM_RISCV;
 }
 
+std::optional<Machine> kernel_of_32_bits(uint16_t processor) {
+    switch (processor) {
+    case EM_X86_64: return machine_by_name("i386");
+    case EM_AARCH64: return Machine{"arm", EM_ARM, 4, ByteOrder::little};
+    default: return std::nullopt;
+    }
+}
+
 unsigned word_size_of(uint16_t elf_machine, bool elf64) {
     switch (elf_machine) {
     case EM_386:

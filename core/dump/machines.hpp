@@ -22,6 +22,8 @@ std::optional<Machine> machine_by_name(std::string_view name);
 std::string machine_name(uint16_t elf_machine, ByteOrder order, unsigned word_size);
 // Are pages of this ELF machine always of 4096 bytes? Others have several sizes, and a kernel's VMCOREINFO tells which.
 bool has_one_page_size(uint16_t elf_machine);
+// The kernel of 32 bits that a processor of 64 can run; nothing: there is none.
+std::optional<Machine> kernel_of_32_bits(uint16_t processor);
 // The bytes of a word of this ELF machine; a 32-bit kernel's dump may well be an ELF64 file.
 unsigned word_size_of(uint16_t elf_machine, bool elf64);
 

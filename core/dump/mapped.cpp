@@ -4,12 +4,19 @@
 #include "core/dump/machines.hpp"
 #include "core/dump/memory_note.hpp"
 #include "core/dump/notes.hpp"
+#include "core/dump/vmcoreinfo.hpp"
 #include "core/error.hpp"
 #include <algorithm>
 #include <fmt/format.h>
 
 namespace kcrash {
 namespace {
+
+// Not every kernel of 32 bits has a key of its own in it.
+bool has_32_bit_addresses(const std::string& vmcoreinfo) {
+    const auto address = VmcoreInfo(vmcoreinfo).symbol("swapper_pg_dir");
+    return address && *address != 0 && *address <= UINT32_MAX;
+}
 
 bool all_alike(const Extent&, const Extent&) { return true; }
 
@@ -39,6 +46,7 @@ MappedDump::MappedDump(MappedParts parts)
     info_.truncated = parts.truncated;
     info_.incomplete = parts.incomplete;
     info_.elf_machine = parts.elf_machine;
+    info_.machine_of_processor = parts.elf_machine != 0;
     info_.machine = std::move(parts.machine);
     info_.warnings = std::move(parts.warnings);
     notes_ = std::move(parts.notes);
@@ -73,11 +81,12 @@ void MappedDump::find_vmcoreinfo() {
     vmcoreinfo_ = note->text;
     info_.page_size = vmcoreinfo_page_size(note->text);
     info_.order = note->order;
-    // A kernel of 32 bits may run in a machine of 64.
-    if (const auto machine = machine_of_vmcoreinfo(note->text, note->order)) {
-        info_.elf_machine = machine->elf_machine;
-        info_.word_size = machine->word_size;
-    }
+    auto machine = machine_of_vmcoreinfo(note->text, note->order);
+    if (!machine && has_32_bit_addresses(note->text)) machine = kernel_of_32_bits(info_.elf_machine);
+    if (!machine) return;
+    info_.elf_machine = machine->elf_machine;
+    info_.word_size = machine->word_size;
+    info_.machine_of_processor = false;
 }
 
 Fault MappedDump::try_read_page(PageFrame frame, std::span<std::byte> into) const {

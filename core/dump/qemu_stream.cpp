@@ -321,13 +321,14 @@ private:
         const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size()), name("\3cpu", 4);
         for (size_t at = text.find(name); at != std::string_view::npos && notes.size() < most_cpus;
              at = text.find(name, at + 1)) {
-            constexpr size_t instance = 4, version = 8, state = 12, used = 488;
-            if (at < 5 || bytes[at - 5] != std::byte{full} || bytes.size() - at < state + used) continue;
+            constexpr size_t instance = 4, version = 8, state = 12;
+            if (at < 5 || bytes[at - 5] != std::byte{full} || bytes.size() - at < state) continue;
             const auto word = [&](size_t offset) { return load<uint32_t>(bytes.data() + at + offset, ByteOrder::big); };
             if (word(instance) != notes.size() || word(version) != 12) continue;
-            const X86Registers cpu = parse_cpu(std::span(bytes).subspan(at + state, used));
-            notes.push_back(x86_prstatus(cpu, static_cast<uint32_t>(notes.size())));
-            controls.push_back(x86_control(cpu));
+            const auto cpu = parse_cpu(std::span(bytes).subspan(at + state));
+            if (!cpu) continue;
+            notes.push_back(x86_prstatus(*cpu, static_cast<uint32_t>(notes.size())));
+            controls.push_back(x86_control(*cpu));
         }
         if (notes.empty())
             parts_.warnings.push_back(fmt::format("{}: the registers of the CPUs were not found in the stream", file_->path()));
@@ -335,25 +336,36 @@ private:
         return notes;
     }
 
-    // Sixteen registers, rip, rflags, then the FPU's; at 236 six segments and at 416 the IDT, each selector u32, base u64, limit
-    // u32, flags u32; at 456 cr0, cr2, cr3, cr4.
-    static X86Registers parse_cpu(std::span<const std::byte> state) {
+    static std::optional<X86Registers> parse_cpu(std::span<const std::byte> state) {
+        for (const size_t word : {8, 4})
+            if (auto cpu = parse_cpu(state, word)) return cpu;
+        return std::nullopt;
+    }
+
+    // Of qemu-system-x86_64 and of -i386, whose words are of 4 bytes: sixteen or eight registers, rip, rflags, then the FPU's 92 bytes;
+    // six segments, three more, and the IDT, each selector u32, base, limit u32, flags u32; 4 bytes and two words of sysenter; cr0,
+    // cr2, cr3, cr4. Which of them it is, nothing says: rflags has bits that are always set or always clear.
+    static std::optional<X86Registers> parse_cpu(std::span<const std::byte> state, size_t word_size) {
         using R = X86Registers;
-        const auto word = [&](size_t at) { return load<uint64_t>(state.data() + at, ByteOrder::big); };
+        const size_t general = word_size == 8 ? 16 : 8, segments = (general + 2) * word_size + 92, segment_bytes = 12 + word_size,
+                     idt = segments + 9 * segment_bytes, controls = idt + segment_bytes + 4 + 2 * word_size;
+        if (state.size() < controls + 4 * word_size) return std::nullopt;
+        const auto word = [&](size_t at) { return load_unsigned(state.subspan(at, word_size), ByteOrder::big); };
         const auto half = [&](size_t at) { return load<uint32_t>(state.data() + at, ByteOrder::big); };
-        constexpr size_t segments = 236, segment_bytes = 20, idt = 416, controls = 456;
         R cpu;
-        for (size_t i = 0; i < 16; ++i) cpu.general[i] = word(8 * i);
-        cpu.rip = word(128);
-        cpu.flags = word(136);
+        cpu.flags = word((general + 1) * word_size);
+        constexpr uint64_t always = 2, possible = 0x3f7fd7;
+        if (!(cpu.flags & always) || cpu.flags & ~possible) return std::nullopt;
+        for (size_t i = 0; i < general; ++i) cpu.general[i] = word(word_size * i);
+        cpu.rip = word(general * word_size);
         for (size_t i = 0; i < 6; ++i) cpu.segments[i] = half(segments + segment_bytes * i);
         cpu.fs_base = word(segments + segment_bytes * R::fs + 4);
         cpu.gs_base = word(segments + segment_bytes * R::gs + 4);
         cpu.idt = word(idt + 4);
-        cpu.idt_limit = half(idt + 12);
+        cpu.idt_limit = half(idt + 4 + word_size);
         cpu.cr0 = word(controls);
-        cpu.cr3 = word(controls + 16);
-        cpu.cr4 = word(controls + 24);
+        cpu.cr3 = word(controls + 2 * word_size);
+        cpu.cr4 = word(controls + 3 * word_size);
         return cpu;
     }
 

@@ -212,6 +212,7 @@ XenDump::XenDump(std::shared_ptr<const ByteSource> file) : file_(std::move(file)
         info_.word_size = header.elf64 ? 8 : 4;
         layout_ = elf_layout(*file_, header, notes_, info_.warnings);
     } else layout_ = old_layout(*file_);
+    info_.machine_of_processor = true;
     check_layout();
     fill_info();
     read_frames();

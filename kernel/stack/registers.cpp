@@ -18,7 +18,8 @@ namespace {
 std::optional<Registers> parse_prstatus(const Architecture& arch, std::span<const std::byte> description, ByteOrder order) {
     if (description.size() < arch.prstatus_size) return std::nullopt;
     Registers registers;
-    for (const SavedRegister& saved : arch.prstatus)
+    const bool wide = arch.wide_prstatus_size != 0 && description.size() == arch.wide_prstatus_size;
+    for (const SavedRegister& saved : wide ? arch.wide_prstatus : arch.prstatus)
         registers.set(saved.number, load_unsigned(description.subspan(saved.offset, saved.size ? saved.size : arch.word_size), order));
     if (registers.get(arch.pc).value_or(0) == 0 && registers.get(arch.sp).value_or(0) == 0) return std::nullopt;
     return registers;
@@ -48,11 +49,13 @@ Registers corrected(const Target& target, Registers registers) {
 
 } // namespace
 
-// Memory that the kernel keeps for its notes: did it write any? False too when that cannot be read.
+// Memory that the kernel keeps for its notes: did it write any? False too when that cannot be read. A kernel without kexec has no such
+// memory, and no crash_save_cpu(): a function's name is there where a variable's may be left out.
 static bool kernel_wrote_none(const Target& target) {
     const auto symbol = kernel_symbol(target, "crash_notes");
+    if (!symbol) return kernel_symbol(target, "panic") && !kernel_symbol(target, "crash_save_cpu");
     uint64_t base = 0;
-    if (!symbol || try_word(target, *symbol, base) != Fault::none) return false;
+    if (try_word(target, *symbol, base) != Fault::none) return false;
     for (const unsigned cpu : target.possible_cpus()) {
         const auto address = per_cpu_address(target, base, cpu);
         uint32_t name_size = 0;

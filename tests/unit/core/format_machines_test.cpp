@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Each format, written as a dump of each machine that it can hold: it opens, tells its machine, and gives the pages.
+#include "core/dump/machines.hpp"
 #include "core/dump/raw.hpp"
 #include "tests/fixtures/elf_writer.hpp"
 #include "tests/fixtures/flattened_writer.hpp"
@@ -37,7 +38,7 @@ const TestMachine machines[] = {
     {"x86_64", "x86_64", EM_X86_64, ByteOrder::little, 8, "SYMBOL(init_top_pgt)=ffffffff82000000", "pc-q35-7.2", "pc.ram", 0},
     {"i386", "i686", EM_386, ByteOrder::little, 4, "CONFIG_X86_PAE=y", "pc-i440fx-7.2", "pc.ram", 0},
     {"arm64", "aarch64", EM_AARCH64, ByteOrder::little, 8, "NUMBER(kimage_voffset)=0xffff800010000000", "virt-7.2", "mach-virt.ram", gib},
-    {"arm", "armv7l", EM_ARM, ByteOrder::little, 4, "CONFIG_ARM_LPAE=y", nullptr, nullptr, 0},
+    {"arm", "armv7l", EM_ARM, ByteOrder::little, 4, "CONFIG_ARM_LPAE=y", "virt-7.2", "mach-virt.ram", gib},
     {"riscv64", "riscv64", EM_RISCV, ByteOrder::little, 8, "NUMBER(phys_ram_base)=0x80000000", "virt", "riscv_virt_board.ram", 2 * gib},
     {"s390x", "s390x", EM_S390, ByteOrder::big, 8, "SYMBOL(lowcore_ptr)=100000", "s390-ccw-virtio-7.2", "s390.ram", 0},
     {"ppc64le", "ppc64le", EM_PPC64, ByteOrder::little, 8, "SYMBOL(vmemmap_list)=c000000001000000", "pseries-7.2", "ppc_spapr.ram", 0},
@@ -166,6 +167,24 @@ TEST_CASE("formats and machines: QEMU's stream, where the machine type tells") {
         check(machine, stream, machine.memory_begin);
         check(machine, write_libvirt(stream), machine.memory_begin);
     }
+}
+
+TEST_CASE("formats and machines: a kernel of 32 bits in a machine of 64, without a key of its own, is told by its addresses") {
+    FixtureMemory memory = parse_memory("0-3 number\n 8 zero");
+    const auto with = [&](std::string_view address) {
+        memory.pages[8].bytes = note_page("OSRELEASE=6.1.0-fixture\nPAGESIZE=4096\nSYMBOL(swapper_pg_dir)=" + std::string(address) + "\n");
+    };
+    const auto machine_of = [&](std::vector<std::byte> bytes) {
+        const OpenFixture dump(bytes);
+        return machine_name(dump.info().elf_machine, dump.info().order, dump.info().word_size);
+    };
+    with("c1a00000");
+    CHECK(machine_of(write_qemu_stream(memory)) == "i386");
+    CHECK(machine_of(write_qemu_stream(memory, {.machine = "virt-7.2", .block = "mach-virt.ram"})) == "arm");
+    CHECK(machine_of(write_vmss(memory, true)) == "i386");
+    CHECK(machine_of(write_lime(memory)) == ""); // LiME does not name a machine
+    with("ffffffff82a00000");
+    CHECK(machine_of(write_qemu_stream(memory)) == "x86_64");
 }
 
 TEST_CASE("formats and machines: z/Series") {

@@ -153,24 +153,15 @@ TEST_CASE("avml: versions, wrong lengths and cut streams") {
 TEST_CASE("qemu stream: pages of the last round are read, video memory is not") {
     StreamOptions options;
     options.again = {0, 0x41, 0x80};
-    options.cpus = {std::string(488, '\0')};
+    options.cpus = {write_qemu_cpu()};
     const OpenFixture fixture(write_qemu_stream(some_memory(), options));
     check_dump(*fixture.dump, "QEMU migration stream");
     CHECK(fixture.info().machine == "pc-q35-7.2");
 }
 
 TEST_CASE("qemu stream: the registers of x86_64 CPUs become notes") {
-    // 16 registers, rip and rflags count up from 0x100; segments hold their number and bases.
-    ByteImage state(ByteOrder::big);
-    for (uint64_t i = 0; i < 18; ++i) state.put<uint64_t>(8 * i, 0x100 + i);
-    for (uint64_t i = 0; i < 6; ++i) {
-        state.put<uint32_t>(236 + 20 * i, static_cast<uint32_t>(0x10 + i));
-        state.put<uint64_t>(240 + 20 * i, 0x1000 + i);
-    }
-    state.grow(488);
     StreamOptions options;
-    const std::string one(reinterpret_cast<const char*>(state.bytes.data()), state.bytes.size());
-    options.cpus = {one, one};
+    options.cpus = {write_qemu_cpu(0x100), write_qemu_cpu(0x100)};
     const OpenFixture fixture(write_qemu_stream(some_memory(), options));
     REQUIRE(fixture.dump->notes().size() == 4); // and a QEMU note for each
     const Note& note = fixture.dump->notes()[1];
@@ -181,15 +172,39 @@ TEST_CASE("qemu stream: the registers of x86_64 CPUs become notes") {
     CHECK(note_register(note, 5) == 0x103);                                      // rbx
     CHECK(note_register(note, 19) == 0x104);                                     // rsp
     CHECK(note_register(note, 16) == 0x110);                                     // rip
-    CHECK(note_register(note, 18) == 0x111);                                     // rflags
+    CHECK(note_register(note, 18) == 0x246);                                     // rflags
     CHECK(note_register(note, 17) == 0x11);                                      // cs
     CHECK(note_register(note, 22) == 0x1005);                                    // gs_base
+}
+
+TEST_CASE("qemu stream: the CPUs of qemu-system-i386 have words of 4 bytes") {
+    StreamOptions options;
+    options.machine = "pc-i440fx-7.2";
+    options.cpus = {write_qemu_cpu(0xc1000000, 4)};
+    const OpenFixture fixture(write_qemu_stream(some_memory(), options));
+    REQUIRE(fixture.dump->notes().size() == 2);
+    const Note& note = fixture.dump->notes()[0];
+    CHECK(note_register(note, 10) == 0xc1000000); // eax
+    CHECK(note_register(note, 5) == 0xc1000003);  // ebx
+    CHECK(note_register(note, 19) == 0xc1000004); // esp
+    CHECK(note_register(note, 16) == 0xc1000008); // eip
+    CHECK(note_register(note, 18) == 0x246);
+    CHECK(note_register(note, 17) == 0x11); // cs
+    CHECK(note_register(note, 22) == 0x1005);
+}
+
+TEST_CASE("qemu stream: a CPU whose flags no processor has gives no registers, and that is said") {
+    StreamOptions options;
+    options.cpus = {write_qemu_cpu(0, 8, 0x246 | 1 << 15)};
+    const OpenFixture fixture(write_qemu_stream(some_memory(), options));
+    CHECK(fixture.dump->notes().empty());
+    CHECK(warning_of(fixture, 0) == "FILE: the registers of the CPUs were not found in the stream");
 }
 
 TEST_CASE("qemu stream: mapped-ram has each block at its place, and zeroes where the bitmap has none") {
     StreamOptions options;
     options.mapped = true;
-    options.cpus = {std::string(488, '\0')};
+    options.cpus = {write_qemu_cpu()};
     const auto bytes = write_qemu_stream(some_memory(), options);
     const OpenFixture fixture(bytes);
     CHECK(fixture.info().format == "QEMU migration stream");
@@ -283,7 +298,7 @@ TEST_CASE("qemu machines: memory is split at the hole below 4 GiB as QEMU splits
 
 TEST_CASE("libvirt: the stream behind the header and the XML is read") {
     StreamOptions options;
-    options.cpus = {std::string(488, '\0')};
+    options.cpus = {write_qemu_cpu()};
     const auto stream = write_qemu_stream(some_memory(), options);
     const OpenFixture fixture(write_libvirt(stream));
     check_dump(*fixture.dump, "libvirt save file");
@@ -300,7 +315,7 @@ TEST_CASE("libvirt: the stream behind the header and the XML is read") {
 
 TEST_CASE("libvirt: a stream that was packed with gzip, xz or lzop is read") {
     StreamOptions options;
-    options.cpus = {std::string(488, '\0')};
+    options.cpus = {write_qemu_cpu()};
     const auto stream = write_qemu_stream(some_memory(), options);
     const OpenFixture zipped(write_libvirt(write_gzip(stream), 1));
     CHECK(zipped.info().format == "libvirt save file");
