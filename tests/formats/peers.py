@@ -54,7 +54,7 @@ class Peers:
 
     def compare(self, name, registers, folder):
         dump = folder / name
-        subprocess.run([self.options.kcrash.parent / "dump_convert", name, self.sample / "qemu/dump.kdump", dump], check=True)
+        subprocess.run([self.options.kcrash.parent / "dump_convert", name, self.sample / "qemu/dump.kdump", dump], check=True, capture_output=True)
         file = f"{dump}@0" if name == "raw" else str(dump)
         commands = COMMANDS + (["bt"] if registers else [])
         theirs, their_errors = self.say(self.crash, [*self.known, file], commands, folder)
