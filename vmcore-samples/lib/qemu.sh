@@ -74,3 +74,25 @@ wait_for() {
     done
     die "waited $3 s for \"$2\" in $1"
 }
+
+# migrate_to FILE: the stopped guest as QEMU's stream. The last thing to ask of it: what it migrated away a guest does not get back.
+migrate_to() {
+    qmp '{"execute":"migrate","arguments":{"uri":"exec:cat > '"$1"'"}}'
+    wait_for_migration
+}
+
+wait_for_migration() {
+    local reply tries
+    for ((tries = 0; tries < 600; tries++)); do
+        echo '{"execute":"query-migrate"}' >&"$qmp_orders"
+        while read -r -t 60 -u "$qmp_answers" reply; do
+            case $reply in
+            *'"status": "completed"'*) return 0 ;;
+            *'"status": "failed"'*) die "QEMU: $reply" ;;
+            '{"return"'*) break ;;
+            esac
+        done
+        sleep 1
+    done
+    die "QEMU does not end its migration"
+}
