@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <mutex>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -23,6 +24,9 @@ public:
     PlainFile& operator=(const PlainFile&) = delete;
 
     Fault try_read(FileOffset at, std::span<std::byte> into) const override {
+        // An open /proc/kcore has one buffer, through which the kernel copies each page, and no lock around it: of two reads at a time
+        // one gets the other's bytes. Linux df04abfd181a ("fs/proc/kcore.c: Add bounce buffer for ktext data"), v4.8.
+        const auto alone = live_ ? std::unique_lock(reading_) : std::unique_lock<std::mutex>();
         uint64_t offset = at.value;
         while (!into.empty()) {
             if (offset > static_cast<uint64_t>(INT64_MAX)) return Fault::truncated;
@@ -52,6 +56,7 @@ private:
     std::string path_;
     uint64_t size_;
     bool live_;
+    mutable std::mutex reading_; // /proc/kcore
 };
 
 bool is_proc(int fd) {
