@@ -46,6 +46,7 @@ MappedDump::MappedDump(MappedParts parts)
     info_.truncated = parts.truncated;
     info_.incomplete = parts.incomplete;
     info_.elf_machine = parts.elf_machine;
+    info_.order = parts.order;
     info_.machine_of_processor = parts.elf_machine != 0;
     info_.machine = std::move(parts.machine);
     info_.warnings = std::move(parts.warnings);

@@ -8,7 +8,7 @@
 //     0x02    u32 id, data                                                       a round of pages
 //     0x03    u32 id, data                                                       the last round
 //     0x04    as 0x01                                                            the state of a device, whole
-//     0x7e    u32 id                                                             behind each of them
+//     0x7e    u32 id                                                             behind each of them, the footer
 //     0x00, then 0x06 u32 length, JSON                                           the end, and a description of the devices
 //
 // The data of "ram" are words, an address in the upper bits and flags in the lower twelve:
@@ -19,29 +19,31 @@
 //     0x10   the end of the round
 //     0x40   a difference to the page as it was (xbzrle), 0x100 a compressed page: not read
 //
+// Others are sent in rounds too: "spapr/htab", POWER's hash table, and "s390-storage_attributes", both of which begin before the memory.
+//
 // What is odd about it. There is no index: opening reads every word. A page of a guest that ran comes several times; the last
 // counts. It names blocks, never physical addresses: those are QEMU's own, see qemu_machines.cpp. Sections of devices do not tell
-// their length, so behind the memory only one thing is looked for: the sections named "cpu", of which the first registers of
-// x86_64 are used. With the capability "mapped-ram" (QEMU 9.0) there are no pages in the rounds: each block has its own place in the
+// their length: what is looked for among them, the CPUs, is qemu_cpus.cpp's. With the capability "mapped-ram" (QEMU 9.0) there are no pages in the rounds: each block has its own place in the
 // file, and a bitmap says which of its pages are there; the others are zero. Pages are of 4,096 bytes whatever the guest's pages are. Specified by QEMU's docs/devel/migration.rst,
 // migration/ram.c, target/i386/machine.c.
 #include "core/dump/qemu_stream.hpp"
 #include "core/bytes.hpp"
 #include "core/dump/mapped.hpp"
+#include "core/dump/qemu_cpus.hpp"
 #include "core/dump/qemu_machines.hpp"
 #include "core/dump/qemu_pages.hpp"
-#include "core/dump/x86_notes.hpp"
 #include "core/error.hpp"
 #include "core/interrupt.hpp"
 #include <algorithm>
 #include <elf.h>
 #include <fmt/format.h>
+#include <set>
 
 namespace kcrash {
 namespace {
 
 constexpr uint64_t page_size = StreamPages::page_size;
-constexpr size_t most_blocks = 4096, most_cpus = 65536;
+constexpr size_t most_blocks = 4096, most_others = 4096;
 constexpr uint64_t most_device_state = uint64_t{64} << 20;
 
 enum Section : uint8_t {
@@ -77,6 +79,19 @@ public:
         return text;
     }
     std::string name() { return text(u8()); }
+    // To behind these bytes, where next(byte) follows them.
+    template <typename Next> void skip_behind(std::string_view bytes, Next next) {
+        std::string window(65536, '\0');
+        while (true) {
+            check_interrupt();
+            window.resize(static_cast<size_t>(std::min<uint64_t>(window.size(), file_.size() - at_)));
+            if (window.size() <= bytes.size() || file_.try_read(FileOffset(at_), std::as_writable_bytes(std::span(window))) != Fault::none)
+                throw StreamEnd();
+            for (size_t found = window.find(bytes); found != std::string::npos && found + bytes.size() < window.size(); found = window.find(bytes, found + 1))
+                if (next(static_cast<uint8_t>(window[found + bytes.size()]))) return skip(found + bytes.size());
+            skip(window.size() - bytes.size());
+        }
+    }
 
 private:
     const std::byte* take(size_t n) {
@@ -118,8 +133,9 @@ public:
             parts_.warnings.push_back(
                 fmt::format("{}: truncated: the stream ends in the middle, at {} bytes", file_->path(), file_->size()));
         }
-        if (memory_.elf_machine == EM_X86_64) parts_.notes = registers();
+        if (memory_.elf_machine) parts_.notes = registers();
         parts_.elf_machine = memory_.elf_machine;
+        parts_.order = qemu_note_order(memory_.elf_machine);
         parts_.bytes = std::move(pages_).source(file_);
         return make_mapped_dump(std::move(parts_));
     }
@@ -149,9 +165,9 @@ private:
         case full: return section_start(type);
         case part:
         case end:
-            if (const uint32_t id = stream_.u32(); id != ram_id_)
-                damaged(fmt::format("a part of section {}, which has not begun", id));
-            round();
+            if (const uint32_t id = stream_.u32(); id == ram_id_) round();
+            else if (others_.contains(id)) pass_over(id);
+            else damaged(fmt::format("a part of section {}, which has not begun", id));
             return true;
         case footer: stream_.skip(4); return true;
         case end_of_stream: return false;
@@ -186,14 +202,28 @@ private:
         const uint32_t id = stream_.u32();
         const std::string name = stream_.name();
         stream_.skip(8);
+        if (name != "ram" && type == start) {
+            if (others_.size() == most_others) damaged("too many sections beside the memory");
+            others_.insert(id);
+            pass_over(id);
+            return true;
+        }
         if (name != "ram") {
-            if (pages_of_memory_ == 0 || type == start) damaged(fmt::format("section \"{}\" before the memory", name));
+            if (pages_of_memory_ == 0) damaged(fmt::format("section \"{}\" before the memory", name));
             devices_at_ = at;
             return false;
         }
         ram_id_ = id;
         round();
         return true;
+    }
+
+    // What is sent in rounds as the memory is, and is not memory. Nothing tells its length but its footer, behind which another
+    // section begins.
+    void pass_over(uint32_t id) {
+        std::string mark(1, static_cast<char>(footer));
+        for (int shift = 24; shift >= 0; shift -= 8) mark += static_cast<char>(id >> shift);
+        stream_.skip_behind(mark, [](uint8_t next) { return next <= full; });
     }
 
     void round() {
@@ -312,61 +342,15 @@ private:
         keep(base + address, source, page_size);
     }
 
-    // The registers from the sections "cpu"; none when they are not as expected.
+    // None when they are not as expected.
     std::vector<Note> registers() {
-        std::vector<Note> notes, controls;
-        if (devices_at_ == 0 || devices_at_ >= file_->size()) return notes;
+        if (devices_at_ == 0 || devices_at_ >= file_->size()) return {};
         std::vector<std::byte> bytes(std::min(file_->size() - devices_at_, most_device_state));
-        if (file_->try_read(FileOffset(devices_at_), bytes) != Fault::none) return notes;
-        const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size()), name("\3cpu", 4);
-        for (size_t at = text.find(name); at != std::string_view::npos && notes.size() < most_cpus;
-             at = text.find(name, at + 1)) {
-            constexpr size_t instance = 4, version = 8, state = 12;
-            if (at < 5 || bytes[at - 5] != std::byte{full} || bytes.size() - at < state) continue;
-            const auto word = [&](size_t offset) { return load<uint32_t>(bytes.data() + at + offset, ByteOrder::big); };
-            if (word(instance) != notes.size() || word(version) != 12) continue;
-            const auto cpu = parse_cpu(std::span(bytes).subspan(at + state));
-            if (!cpu) continue;
-            notes.push_back(x86_prstatus(*cpu, static_cast<uint32_t>(notes.size())));
-            controls.push_back(x86_control(*cpu));
-        }
+        if (file_->try_read(FileOffset(devices_at_), bytes) != Fault::none) return {};
+        auto notes = qemu_cpu_notes(memory_.elf_machine, bytes);
         if (notes.empty())
             parts_.warnings.push_back(fmt::format("{}: the registers of the CPUs were not found in the stream", file_->path()));
-        notes.insert(notes.end(), controls.begin(), controls.end());
         return notes;
-    }
-
-    static std::optional<X86Registers> parse_cpu(std::span<const std::byte> state) {
-        for (const size_t word : {8, 4})
-            if (auto cpu = parse_cpu(state, word)) return cpu;
-        return std::nullopt;
-    }
-
-    // Of qemu-system-x86_64 and of -i386, whose words are of 4 bytes: sixteen or eight registers, rip, rflags, then the FPU's 92 bytes;
-    // six segments, three more, and the IDT, each selector u32, base, limit u32, flags u32; 4 bytes and two words of sysenter; cr0,
-    // cr2, cr3, cr4. Which of them it is, nothing says: rflags has bits that are always set or always clear.
-    static std::optional<X86Registers> parse_cpu(std::span<const std::byte> state, size_t word_size) {
-        using R = X86Registers;
-        const size_t general = word_size == 8 ? 16 : 8, segments = (general + 2) * word_size + 92, segment_bytes = 12 + word_size,
-                     idt = segments + 9 * segment_bytes, controls = idt + segment_bytes + 4 + 2 * word_size;
-        if (state.size() < controls + 4 * word_size) return std::nullopt;
-        const auto word = [&](size_t at) { return load_unsigned(state.subspan(at, word_size), ByteOrder::big); };
-        const auto half = [&](size_t at) { return load<uint32_t>(state.data() + at, ByteOrder::big); };
-        R cpu;
-        cpu.flags = word((general + 1) * word_size);
-        constexpr uint64_t always = 2, possible = 0x3f7fd7;
-        if (!(cpu.flags & always) || cpu.flags & ~possible) return std::nullopt;
-        for (size_t i = 0; i < general; ++i) cpu.general[i] = word(word_size * i);
-        cpu.rip = word(general * word_size);
-        for (size_t i = 0; i < 6; ++i) cpu.segments[i] = half(segments + segment_bytes * i);
-        cpu.fs_base = word(segments + segment_bytes * R::fs + 4);
-        cpu.gs_base = word(segments + segment_bytes * R::gs + 4);
-        cpu.idt = word(idt + 4);
-        cpu.idt_limit = half(idt + 4 + word_size);
-        cpu.cr0 = word(controls);
-        cpu.cr3 = word(controls + 2 * word_size);
-        cpu.cr4 = word(controls + 3 * word_size);
-        return cpu;
     }
 
     std::shared_ptr<const ByteSource> file_;
@@ -380,6 +364,7 @@ private:
     QemuMemory memory_;
     StreamPages pages_;
     std::optional<uint32_t> ram_id_;
+    std::set<uint32_t> others_; // ids of what else is sent in rounds
     size_t block_ = SIZE_MAX;
     uint64_t pages_of_memory_ = 0, devices_at_ = 0;
 };

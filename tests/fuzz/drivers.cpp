@@ -191,7 +191,7 @@ std::vector<Driver> make_drivers() {
         format("xen_core", xen_core_format, {"core/dump/xen_core.cpp", "core/dump/xen_vcpu.cpp"}),
         format("lime", lime_format, {"core/dump/lime.cpp", "core/dump/mapped.cpp"}),
         format("avml", avml_format, {"core/dump/avml.cpp", "core/dump/snappy_frames.cpp"}),
-        format("qemu_stream", qemu_stream_format, {"core/dump/qemu_stream.cpp", "core/dump/qemu_pages.cpp", "core/dump/qemu_machines.cpp"}),
+        format("qemu_stream", qemu_stream_format, {"core/dump/qemu_stream.cpp", "core/dump/qemu_pages.cpp", "core/dump/qemu_machines.cpp", "core/dump/qemu_cpus.cpp"}),
         format("libvirt", libvirt_format, {"core/dump/libvirt.cpp"}),
         format("vmware", vmware_format, {"core/dump/vmware.cpp", "core/dump/x86_notes.cpp"}),
         format("vmware_guest", vmware_guest_format, {"core/dump/vmware_guest.cpp"}),

@@ -119,6 +119,7 @@ void add_streams(const Seeds& seeds) {
         seeds.add("qemu_stream", std::string("large ") + machine,
                   write_qemu_stream(memory, {.machine = machine, .block = machine[0] == 'v' ? "loongarch.ram" : "pc.ram", .memory = 5 * gib}));
     seeds.add("qemu_stream", "mapped", write_qemu_stream(parse_memory("0-3 number"), {.mapped = true}));
+    seeds.add("qemu_stream", "others", write_qemu_stream(memory, {.other = "other things"}));
     seeds.add("qemu_stream", "cpus", write_qemu_stream(memory, {.cpus = {write_qemu_cpu(1), write_qemu_cpu(2, 4)}, .again = {1, 2}}));
     seeds.add("qemu_stream", "cut", write_qemu_stream(memory, {.whole = false}));
     const Bytes plain = write_qemu_stream(memory);

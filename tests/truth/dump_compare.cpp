@@ -80,7 +80,7 @@ int run(int argc, char** argv) {
         describe_dump(argv[i], *other);
         if (other->info().page_size != first->info().page_size)
             throw FileError(fmt::format("{}: its page size differs", argv[i]));
-        if (other->vmcoreinfo() != first->vmcoreinfo() && !other->vmcoreinfo().empty()) // some formats have no place for it
+        if (other->vmcoreinfo() != first->vmcoreinfo() && !other->vmcoreinfo().empty() && !first->vmcoreinfo().empty()) // some formats have no place for it
             throw FileError(fmt::format("{}: is of another kernel death: its VMCOREINFO differs", argv[i]));
         good &= print_counts(compare(*first, *other));
     }
