@@ -61,6 +61,8 @@ class Conversion:
             self.vmlinux, self.dump = committed / "vmlinux.xz", committed / "vmcore"
         else:
             self.vmlinux, self.dump = CACHE / name / "vmlinux", CACHE / name / "qemu/dump.kdump"
+        # QEMU's kdump of some machines does not say which it is; its stream does.
+        self.source = self.dump.parent / "stream" if (self.dump.parent / "stream").exists() else self.dump
         self.said = {}
 
     def say(self, files, command):
@@ -81,12 +83,13 @@ class Conversion:
             with open(self.dump, "rb") as flattened:
                 subprocess.run(["makedumpfile", "-R", path], stdin=flattened, check=True, capture_output=True)
             return [str(path)]
-        made = subprocess.run([self.tools / "dump_convert", name, self.dump, path], capture_output=True, text=True, check=True)
+        made = subprocess.run([self.tools / "dump_convert", name, self.source, path], capture_output=True, text=True, check=True)
         return made.stdout.split()
 
     def check(self, name, files):
         what, failed = f"{self.name} as {name}", self.count.failed
-        answer = subprocess.run([self.tools / "dump_compare", self.dump, ",".join(files)], capture_output=True, text=True)
+        original = self.dump if name in ("own-stream", "rearranged") else self.source
+        answer = subprocess.run([self.tools / "dump_compare", original, ",".join(files)], capture_output=True, text=True)
         counts = re.search(r"identical (\d+), different (\d+), only in the first (\d+), only in this (\d+)", answer.stdout)
         identical, different, lost, more = map(int, counts.groups()) if counts else (0, 0, 0, 0)
         if name == "own-stream":  # where a PC's video memory and firmware are, QEMU's dump has those, and the stream the memory behind them

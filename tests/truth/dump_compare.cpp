@@ -10,6 +10,7 @@
 #include <array>
 #include <cstring>
 #include <fmt/format.h>
+#include <set>
 
 using namespace kcrash;
 
@@ -29,11 +30,19 @@ std::unique_ptr<Dump> open_argument(std::string_view argument) {
     return open_dump(paths);
 }
 
+// What either has, and what lies directly behind it; a machine's memory may be terabytes apart.
+std::set<uint64_t> frames_of(const Dump& a, const Dump& b) {
+    std::set<uint64_t> frames;
+    for (const Dump* dump : {&a, &b})
+        for (const PhysicalRange& range : dump->memory())
+            for (uint64_t frame = range.begin.value / dump->info().page_size; frame <= range.end.value / dump->info().page_size; ++frame) frames.insert(frame);
+    return frames;
+}
+
 Counts compare(const Dump& a, const Dump& b) {
     Counts counts;
     std::vector<std::byte> page_a(a.info().page_size), page_b(b.info().page_size);
-    const uint64_t frames = std::max(a.info().max_frame, b.info().max_frame);
-    for (uint64_t frame = 0; frame < frames; ++frame) {
+    for (const uint64_t frame : frames_of(a, b)) {
         const Fault fault_a = a.try_read_page(PageFrame(frame), page_a), fault_b = b.try_read_page(PageFrame(frame), page_b);
         ++counts.faults[static_cast<size_t>(fault_b)];
         if (fault_a != Fault::none || fault_b != Fault::none) {
