@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // dump_compare A B...: do these dumps of one kernel death hold the same bytes?
 //
-// Each argument is a dump, or the parts of a split set with commas between them. Every page frame of each is
+// Each argument is a dump, or the parts of a split set with commas between them. Every page frame of each (of the smaller pages) is
 // compared with A's; a page that one of them left out is counted, a page that both have must be the same.
 // The exit status is 0 when nothing differs and no page is damaged.
 #include "core/dump/dump.hpp"
@@ -10,6 +10,7 @@
 #include <array>
 #include <cstring>
 #include <fmt/format.h>
+#include <optional>
 #include <set>
 
 using namespace kcrash;
@@ -30,26 +31,49 @@ std::unique_ptr<Dump> open_argument(std::string_view argument) {
     return open_dump(paths);
 }
 
+// A dump in pieces of another size than its pages: QEMU has 64 kB for every arm64.
+class Pieces {
+public:
+    Pieces(const Dump& dump, uint64_t size) : dump_(dump), size_(size), page_(dump.info().page_size) {}
+    // The piece stays until the next one is read.
+    Fault read(uint64_t number, std::span<const std::byte>& into) {
+        const uint64_t frame = number * size_ / page_.size();
+        if (frame_ != frame) fault_ = dump_.try_read_page(PageFrame(frame), page_);
+        frame_ = frame;
+        into = std::span<const std::byte>(page_).subspan(number * size_ % page_.size(), size_);
+        return fault_;
+    }
+
+private:
+    const Dump& dump_;
+    uint64_t size_; // bytes
+    std::vector<std::byte> page_;
+    std::optional<uint64_t> frame_;
+    Fault fault_ = Fault::none;
+};
+
 // What either has, and what lies directly behind it; a machine's memory may be terabytes apart.
-std::set<uint64_t> frames_of(const Dump& a, const Dump& b) {
-    std::set<uint64_t> frames;
+std::set<uint64_t> pieces_of(const Dump& a, const Dump& b, uint64_t size) {
+    std::set<uint64_t> pieces;
     for (const Dump* dump : {&a, &b})
         for (const PhysicalRange& range : dump->memory())
-            for (uint64_t frame = range.begin.value / dump->info().page_size; frame <= range.end.value / dump->info().page_size; ++frame) frames.insert(frame);
-    return frames;
+            for (uint64_t piece = range.begin.value / size; piece <= range.end.value / size; ++piece) pieces.insert(piece);
+    return pieces;
 }
 
 Counts compare(const Dump& a, const Dump& b) {
     Counts counts;
-    std::vector<std::byte> page_a(a.info().page_size), page_b(b.info().page_size);
-    for (const uint64_t frame : frames_of(a, b)) {
-        const Fault fault_a = a.try_read_page(PageFrame(frame), page_a), fault_b = b.try_read_page(PageFrame(frame), page_b);
+    const uint64_t size = std::min(a.info().page_size, b.info().page_size);
+    Pieces of_a(a, size), of_b(b, size);
+    for (const uint64_t piece : pieces_of(a, b, size)) {
+        std::span<const std::byte> bytes_a, bytes_b;
+        const Fault fault_a = of_a.read(piece, bytes_a), fault_b = of_b.read(piece, bytes_b);
         ++counts.faults[static_cast<size_t>(fault_b)];
         if (fault_a != Fault::none || fault_b != Fault::none) {
             counts.only_in_first += fault_a == Fault::none;
             counts.only_in_second += fault_b == Fault::none;
-        } else if (std::memcmp(page_a.data(), page_b.data(), page_a.size()) == 0) ++counts.identical;
-        else if (counts.different++ == 0) counts.first_different = frame;
+        } else if (std::memcmp(bytes_a.data(), bytes_b.data(), size) == 0) ++counts.identical;
+        else if (counts.different++ == 0) counts.first_different = piece;
     }
     return counts;
 }
@@ -87,8 +111,6 @@ int run(int argc, char** argv) {
     for (int i = 2; i < argc; ++i) {
         const auto other = open_argument(argv[i]);
         describe_dump(argv[i], *other);
-        if (other->info().page_size != first->info().page_size)
-            throw FileError(fmt::format("{}: its page size differs", argv[i]));
         if (other->vmcoreinfo() != first->vmcoreinfo() && !other->vmcoreinfo().empty() && !first->vmcoreinfo().empty()) // some formats have no place for it
             throw FileError(fmt::format("{}: is of another kernel death: its VMCOREINFO differs", argv[i]));
         good &= print_counts(compare(*first, *other));
