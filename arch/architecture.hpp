@@ -126,6 +126,9 @@ struct Architecture {
 
 std::span<const Architecture* const> architectures();
 const Architecture* find_architecture(uint16_t elf_machine, ByteOrder order, unsigned word_size); // null: unknown
+// What an NT_PRSTATUS note whose description has so many bytes holds: the architecture's own registers, or those of the 64-bit machine that
+// its kernel ran in. Empty: too short for either, or of another machine.
+std::span<const SavedRegister> registers_of_note(const Architecture& arch, size_t bytes);
 // For a dump that does not say of which machine it is, or says it wrongly: QEMU calls some "Unknown", and all POWER machines
 // big-endian. The architecture whose NT_PRSTATUS notes have the size of the dump's and its byte order; or, where no byte order
 // fits, whose saved registers make sense. Null: none does, or more than one.

@@ -35,6 +35,11 @@ const Architecture* find_architecture(uint16_t elf_machine, ByteOrder order, uns
     return nullptr;
 }
 
+std::span<const SavedRegister> registers_of_note(const Architecture& arch, size_t bytes) {
+    if (arch.wide_prstatus_size != 0 && bytes == arch.wide_prstatus_size) return arch.wide_prstatus;
+    return bytes >= arch.prstatus_size ? arch.prstatus : std::span<const SavedRegister>();
+}
+
 namespace {
 
 bool is_prstatus(const Note& note) { return note.name == "CORE" && note.type == note_prstatus; }

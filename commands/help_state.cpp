@@ -89,11 +89,9 @@ void registers(Session& session) {
     for (const Note& note : target.dump().notes()) {
         if (note.name != "CORE" || note.type != note_prstatus) continue;
         session.report().record("prstatus", "NT_PRSTATUS {index}:", {{"index", index++}});
-        for (const SavedRegister& saved : target.arch().prstatus) {
-            const std::span<const std::byte> bytes(note.description);
-            if (saved.offset + target.arch().word_size > bytes.size()) continue;
-            const uint64_t value = load_unsigned(bytes.subspan(saved.offset, target.arch().word_size), target.dump().info().order);
-            say(session, saved.name, AddressValue{value});
+        for (const SavedRegister& saved : registers_of_note(target.arch(), note.description.size())) {
+            const auto bytes = std::span<const std::byte>(note.description).subspan(saved.offset, saved.size ? saved.size : target.arch().word_size);
+            say(session, saved.name, AddressValue{load_unsigned(bytes, target.dump().info().order)});
         }
     }
     if (index == 0) throw Error("the dump has no notes with registers");

@@ -26,7 +26,7 @@
 namespace kcrash {
 namespace {
 
-constexpr size_t most_cpus = 65536, most_description = size_t{4} << 20; // bytes
+constexpr size_t most_cpus = 65536;
 constexpr std::byte full_section{0x04};
 constexpr char description_mark = 0x06;
 
@@ -124,12 +124,11 @@ std::vector<Note> x86_notes(const std::vector<Section>& sections) {
 }
 
 // The description of the devices, a discarded value when there is none. It ends the stream; libvirt may fill up a block of the disk.
-nlohmann::json description(std::span<const std::byte> devices) {
-    const std::string_view text(reinterpret_cast<const char*>(devices.data()), devices.size());
+nlohmann::json description(std::span<const std::byte> bytes) {
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     const size_t end = text.rfind('}') + 1; // 0: none
-    size_t mark = text.find(description_mark, end > most_description ? end - most_description : 0);
-    for (; mark < end && end - mark > 6; mark = text.find(description_mark, mark + 1))
-        if (text[mark + 5] == '{' && load<uint32_t>(&devices[mark + 1], ByteOrder::big) == end - mark - 5)
+    for (size_t mark = text.find(description_mark); mark < end && end - mark > 6; mark = text.find(description_mark, mark + 1))
+        if (text[mark + 5] == '{' && load<uint32_t>(&bytes[mark + 1], ByteOrder::big) == end - mark - 5)
             return nlohmann::json::parse(text.substr(mark + 5, end - mark - 5), nullptr, false);
     return nlohmann::json(nlohmann::json::value_t::discarded);
 }
@@ -214,11 +213,11 @@ std::vector<Note> described_notes(const CpuLayout& wide, const std::vector<Secti
 
 } // namespace
 
-std::vector<Note> qemu_cpu_notes(uint16_t elf_machine, std::span<const std::byte> devices) {
+std::vector<Note> qemu_cpu_notes(uint16_t elf_machine, std::span<const std::byte> devices, std::span<const std::byte> end) {
     const auto sections = cpu_sections(devices);
     if (elf_machine == EM_X86_64) return x86_notes(sections);
     const CpuLayout* layout = layout_of(elf_machine);
-    return layout ? described_notes(*layout, sections, description(devices)) : std::vector<Note>();
+    return layout ? described_notes(*layout, sections, description(end)) : std::vector<Note>();
 }
 
 ByteOrder qemu_note_order(uint16_t elf_machine) {

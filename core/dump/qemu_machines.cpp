@@ -6,7 +6,7 @@
 //     i440fx   below 4 GiB: all of it when it is under 3.5 GiB, else 3 GiB; the rest from 4 GiB on (pc_init1)
 //     q35      all of it when it is under 2.75 GiB, else 2 GiB; the rest from 4 GiB on (pc_q35_init)
 //     virt     arm64 from 1 GiB, riscv64 from 2 GiB: told by the name of the block
-//     loongarch virt   256 MiB from 0, the rest from 0x90000000
+//     loongarch virt   256 MiB from 0, the rest from 0x80000000 (before QEMU 9.0: from 0x90000000, which nothing tells)
 //     pseries, s390-ccw   from 0
 //
 // A user may move a PC's split with -machine max-ram-below-4g; then the addresses are wrong, and no VMCOREINFO fits to them. On
@@ -41,7 +41,7 @@ constexpr Place places[] = {
     {"rhel", "", EM_X86_64, 0, 0xe0000000, 3 * gib, 4 * gib}, // rhel6.x: i440fx
     {"virt", "mach-virt.ram", EM_AARCH64, gib, UINT64_MAX, 0, 0},
     {"virt", "riscv_virt_board.ram", EM_RISCV, 2 * gib, UINT64_MAX, 0, 0},
-    {"virt", "loongarch", EM_LOONGARCH, 0, 256 * mib, 256 * mib, 0x90000000},
+    {"virt", "loongarch", EM_LOONGARCH, 0, 256 * mib, 256 * mib, 0x80000000},
     {"pseries", "", EM_PPC64, 0, UINT64_MAX, 0, 0},
     {"s390-ccw-virtio", "", EM_S390, 0, UINT64_MAX, 0, 0},
 };

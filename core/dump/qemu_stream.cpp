@@ -44,7 +44,7 @@ namespace {
 
 constexpr uint64_t page_size = StreamPages::page_size;
 constexpr size_t most_blocks = 4096, most_others = 4096;
-constexpr uint64_t most_device_state = uint64_t{64} << 20;
+constexpr uint64_t most_device_state = uint64_t{64} << 20, most_description = uint64_t{4} << 20; // bytes
 
 enum Section : uint8_t {
     end_of_stream = 0,
@@ -81,10 +81,9 @@ public:
     std::string name() { return text(u8()); }
     // To behind these bytes, where next(byte) follows them.
     template <typename Next> void skip_behind(std::string_view bytes, Next next) {
-        std::string window(65536, '\0');
-        while (true) {
+        for (uint64_t size = 256;; size = std::min<uint64_t>(size * 2, 65536)) { // many such sections are short
             check_interrupt();
-            window.resize(static_cast<size_t>(std::min<uint64_t>(window.size(), file_.size() - at_)));
+            std::string window(static_cast<size_t>(std::min<uint64_t>(size, file_.size() - at_)), '\0');
             if (window.size() <= bytes.size() || file_.try_read(FileOffset(at_), std::as_writable_bytes(std::span(window))) != Fault::none)
                 throw StreamEnd();
             for (size_t found = window.find(bytes); found != std::string::npos && found + bytes.size() < window.size(); found = window.find(bytes, found + 1))
@@ -223,7 +222,7 @@ private:
     void pass_over(uint32_t id) {
         std::string mark(1, static_cast<char>(footer));
         for (int shift = 24; shift >= 0; shift -= 8) mark += static_cast<char>(id >> shift);
-        stream_.skip_behind(mark, [](uint8_t next) { return next <= full; });
+        stream_.skip_behind(mark, [](uint8_t next) { return next >= start && next <= full; });
     }
 
     void round() {
@@ -345,9 +344,11 @@ private:
     // None when they are not as expected.
     std::vector<Note> registers() {
         if (devices_at_ == 0 || devices_at_ >= file_->size()) return {};
-        std::vector<std::byte> bytes(std::min(file_->size() - devices_at_, most_device_state));
+        const uint64_t size = file_->size() - devices_at_, end = std::min(size, most_description);
+        std::vector<std::byte> bytes(std::min(size, most_device_state)), description(end);
         if (file_->try_read(FileOffset(devices_at_), bytes) != Fault::none) return {};
-        auto notes = qemu_cpu_notes(memory_.elf_machine, bytes);
+        if (file_->try_read(FileOffset(file_->size() - end), description) != Fault::none) return {};
+        auto notes = qemu_cpu_notes(memory_.elf_machine, bytes, description);
         if (notes.empty())
             parts_.warnings.push_back(fmt::format("{}: the registers of the CPUs were not found in the stream", file_->path()));
         return notes;

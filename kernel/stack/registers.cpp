@@ -16,10 +16,8 @@ namespace {
 // Of the description of an NT_PRSTATUS note. Nothing when it is too short, or nobody wrote it. The order of a note's bytes is that of the
 // dump, which need not be the kernel's: QEMU calls all POWER machines big-endian.
 std::optional<Registers> parse_prstatus(const Architecture& arch, std::span<const std::byte> description, ByteOrder order) {
-    if (description.size() < arch.prstatus_size) return std::nullopt;
     Registers registers;
-    const bool wide = arch.wide_prstatus_size != 0 && description.size() == arch.wide_prstatus_size;
-    for (const SavedRegister& saved : wide ? arch.wide_prstatus : arch.prstatus)
+    for (const SavedRegister& saved : registers_of_note(arch, description.size()))
         registers.set(saved.number, load_unsigned(description.subspan(saved.offset, saved.size ? saved.size : arch.word_size), order));
     if (registers.get(arch.pc).value_or(0) == 0 && registers.get(arch.sp).value_or(0) == 0) return std::nullopt;
     return registers;
@@ -65,10 +63,14 @@ static bool kernel_wrote_none(const Target& target) {
 }
 
 // QEMU has a note of its own on x86. Elsewhere its notes are told by this: those of a kdump are copies of what the kernel wrote.
+// Whoever else wrote notes, of a kernel that did not, may have left some out: diskdump has the CPU's alone that died.
 bool notes_are_of_the_moment(const Target& target) {
     const auto& notes = target.dump().notes();
     const auto of_qemu = [](const Note& note) { return note.name == "QEMU"; };
-    return std::any_of(notes.begin(), notes.end(), of_qemu) || kernel_wrote_none(target);
+    if (std::any_of(notes.begin(), notes.end(), of_qemu)) return true;
+    const auto of_a_cpu = [](const Note& note) { return note.name == "CORE" && note.type == note_prstatus; };
+    const auto count = static_cast<size_t>(std::count_if(notes.begin(), notes.end(), of_a_cpu));
+    return count != 0 && count >= target.online_cpus().size() && kernel_wrote_none(target);
 }
 
 std::optional<Registers> cpu_registers(const Target& target, unsigned cpu) {

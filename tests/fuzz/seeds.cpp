@@ -121,6 +121,18 @@ void add_streams(const Seeds& seeds) {
     seeds.add("qemu_stream", "mapped", write_qemu_stream(parse_memory("0-3 number"), {.mapped = true}));
     seeds.add("qemu_stream", "others", write_qemu_stream(memory, {.other = "other things"}));
     seeds.add("qemu_stream", "cpus", write_qemu_stream(memory, {.cpus = {write_qemu_cpu(1), write_qemu_cpu(2, 4)}, .again = {1, 2}}));
+    const FixtureMemory page = parse_memory("0 fill 1"); // small, so that what follows it is changed more often
+    for (const uint64_t cpsr : {0x3c5, 0x1d3}) // of 64 bits and of 32
+        seeds.add("qemu_stream", "described arm " + std::to_string(cpsr),
+                  write_qemu_stream(page, describe_cpu({.machine = "virt-7.2", .block = "mach-virt.ram"}, qemu_arm_fields, cpsr)));
+    seeds.add("qemu_stream", "described riscv",
+              write_qemu_stream(page, describe_cpu({.machine = "virt", .block = "riscv_virt_board.ram"}, {{"env.gpr", 32, 8}, {"env.pc", 1, 8}})));
+    seeds.add("qemu_stream", "described s390",
+              write_qemu_stream(page, describe_cpu({.machine = "s390-ccw-virtio-7.2", .block = "s390.ram"},
+                                                   {{"env.regs", 16, 8}, {"env.psw.mask", 1, 8}, {"env.psw.addr", 1, 8}, {"env.aregs", 16, 4}})));
+    seeds.add("qemu_stream", "described ppc",
+              write_qemu_stream(page, describe_cpu({.machine = "pseries-7.2", .block = "ppc_spapr.ram"},
+                                                   {{"env.gpr", 32, 8}, {"env.crf", 8, 4}, {"env.nip", 1, 8}, {"env.spr", 16, 8}, {"env.msr", 1, 8}})));
     seeds.add("qemu_stream", "cut", write_qemu_stream(memory, {.whole = false}));
     const Bytes plain = write_qemu_stream(memory);
     const auto with = [&](const char* name, std::string_view data) { // a subsection of the configuration

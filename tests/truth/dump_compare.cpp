@@ -89,9 +89,9 @@ void describe_dump(const char* argument, const Dump& dump) {
     for (const std::string& warning : info.warnings) fmt::print("    {}\n", warning);
 }
 
-bool print_counts(const Counts& counts) {
-    fmt::print("    identical {}, different {}, only in the first {}, only in this {}\n", counts.identical, counts.different,
-               counts.only_in_first, counts.only_in_second);
+bool print_counts(const Counts& counts, uint64_t size) {
+    fmt::print("    identical {}, different {}, only in the first {}, only in this {} (of {} bytes)\n", counts.identical, counts.different,
+               counts.only_in_first, counts.only_in_second, size);
     bool good = counts.different == 0;
     if (!good) fmt::print("    the first different page frame is 0x{:x}\n", counts.first_different);
     for (const Fault fault :
@@ -113,7 +113,7 @@ int run(int argc, char** argv) {
         describe_dump(argv[i], *other);
         if (other->vmcoreinfo() != first->vmcoreinfo() && !other->vmcoreinfo().empty() && !first->vmcoreinfo().empty()) // some formats have no place for it
             throw FileError(fmt::format("{}: is of another kernel death: its VMCOREINFO differs", argv[i]));
-        good &= print_counts(compare(*first, *other));
+        good &= print_counts(compare(*first, *other), std::min(first->info().page_size, other->info().page_size));
     }
     return good ? 0 : 1;
 }

@@ -93,7 +93,7 @@ die_from_outside() {
     qmp '{"execute":"stop"}'
     qmp '{"execute":"dump-guest-memory","arguments":{"paging":false,"protocol":"file:'"$target/dump.elf"'"}}'
     qmp '{"execute":"dump-guest-memory","arguments":{"paging":false,"format":"kdump-zlib","protocol":"file:'"$target/dump.kdump"'"}}'
-    (migrate_to "$target/stream") || say "no stream: QEMU does not migrate this machine"
+    (migrate_to "$target/stream") || { rm -f "$target/stream"; say "no stream: QEMU does not migrate this machine"; }
     qmp '{"execute":"quit"}'
     end_of_qemu
     chmod u+w,a+r "$target"/*

@@ -27,7 +27,16 @@ TEST_CASE("i386: a hypervisor's notes of x86_64 give each register its own value
                                                     {"EIP", 0xc1234567}, {"EFLAGS", 0x246}});
 }
 
-TEST_CASE("no other architecture's notes have the size of its wide ones") {
-    for (const Architecture* arch : architectures())
-        if (arch->wide_prstatus_size) CHECK(arch->wide_prstatus_size != arch->prstatus_size);
+TEST_CASE("the size of a note tells whose registers it has") {
+    const Architecture *i386 = find_architecture(EM_386, ByteOrder::little, 4), *arm64 = find_architecture(EM_AARCH64, ByteOrder::little, 8);
+    CHECK(registers_of_note(*i386, 336).data() == i386->wide_prstatus.data());
+    CHECK(registers_of_note(*i386, 144).data() == i386->prstatus.data());
+    CHECK(registers_of_note(*i386, 100).empty());
+    CHECK(registers_of_note(*arm64, 392).data() == arm64->prstatus.data());
+    CHECK(registers_of_note(*arm64, 148).empty()); // a CPU that was in a mode of 32 bits
+    for (const Architecture* arch : architectures()) {
+        CHECK(arch->wide_prstatus_size != arch->prstatus_size);
+        for (const SavedRegister& saved : arch->prstatus) CHECK(saved.offset + (saved.size ? saved.size : arch->word_size) <= arch->prstatus_size);
+        for (const SavedRegister& saved : arch->wide_prstatus) CHECK(saved.offset + (saved.size ? saved.size : arch->word_size) <= arch->wide_prstatus_size);
+    }
 }

@@ -163,11 +163,14 @@ TEST_CASE("qemu stream: what else is sent in rounds is passed over, to its foote
     StreamOptions options;
     options.cpus = {write_qemu_cpu()};
     // Its footer as data, with no section behind it; and more of it than is searched at once, the footer across two pieces.
-    for (const size_t size : {size_t{1}, size_t{65524}, size_t{65531}, size_t{65532}, size_t{65535}, size_t{200'000}}) {
+    std::vector<size_t> sizes{1, 200'000};
+    for (size_t size = 220; size < 260; ++size) sizes.push_back(size);
+    for (const size_t size : sizes) {
         CAPTURE(size);
-        options.other = std::string("\x7e\0\0\0\1\x40", 6) + std::string(size, 'x');
+        options.other = std::string("\x7e\0\0\0\1\x40\x7e\0\0\0\1\0", 12) + std::string(size, 'x');
         check_dump(*OpenFixture(write_qemu_stream(some_memory(), options)).dump, "QEMU migration stream");
     }
+    options.other = std::string(200'000, 'x');
     auto cut = write_qemu_stream(some_memory(), options);
     cut.resize(100'000);
     CHECK(open_error(cut) == "FILE: truncated: the stream ends before its memory");

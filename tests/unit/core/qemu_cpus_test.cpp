@@ -1,46 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // CPUs of machines whose sections a QEMU stream describes.
 #include "core/dump/qemu_cpus.hpp"
-#include "tests/fixtures/byte_image.hpp"
 #include "tests/fixtures/memory_files.hpp"
 #include "tests/fixtures/open_fixture.hpp"
 #include <doctest/doctest.h>
-#include <elf.h>
-#include <fmt/format.h>
 
 using namespace kcrash;
 using namespace kcrash::fixtures;
 
 namespace {
 
-struct Field {
-    const char* name;
-    unsigned count, size; // elements, bytes of each
-};
-
-// One CPU of these fields, whose elements count on from 1 in the order in which they stand there.
-StreamOptions described(const char* machine, const char* block, const std::vector<Field>& fields, uint64_t cpsr = 0) {
-    ByteImage state(ByteOrder::big);
-    std::string list;
-    uint64_t value = 1;
-    for (const Field& field : fields) {
-        for (unsigned i = 0; i < field.count; ++i, ++value) {
-            const uint64_t element = cpsr && field.name == std::string_view("cpsr") ? cpsr : value;
-            if (field.size == 8) state.put<uint64_t>(state.size(), element);
-            else state.put<uint32_t>(state.size(), static_cast<uint32_t>(element));
-        }
-        list += fmt::format(R"({}{{"name": "{}", {}"type": "uint", "size": {}}})", list.empty() ? "" : ", ", field.name,
-                            field.count > 1 ? fmt::format("\"array_len\": {}, ", field.count) : "", field.size);
-    }
-    StreamOptions options;
-    options.machine = machine, options.block = block, options.cpu_version = 22;
-    options.cpus = {std::string(reinterpret_cast<const char*>(state.bytes.data()), state.bytes.size())};
-    options.description = fmt::format(R"({{"page_size": 4096, "devices": [{{"name": "timer", "instance_id": 0, "version": 2, "fields": []}}, )"
-                                      R"({{"name": "cpu", "instance_id": 0, "vmsd_name": "cpu", "version": 22, "fields": [{}]}}]}})", list);
-    return options;
+StreamOptions described(const char* machine, const char* block, const std::vector<QemuField>& fields, uint64_t cpsr = 0) {
+    return describe_cpu({.machine = machine, .block = block}, fields, cpsr);
 }
 
-const std::vector<Field> fields_of_arm = {{"env.regs", 16, 4}, {"env.xregs", 32, 8}, {"env.pc", 1, 8}, {"cpsr", 1, 4}};
+const std::vector<QemuField>& fields_of_arm = qemu_arm_fields;
 
 FixtureMemory memory() { return parse_memory("0-3 number"); }
 
