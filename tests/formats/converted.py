@@ -146,7 +146,9 @@ def check_stack(tools, sample, name, count):
         converted = pathlib.Path(folder) / name
         subprocess.run([tools / "dump_convert", name, dump, converted], check=True, capture_output=True)
         wanted, found = stack(tools, vmlinux, dump), stack(tools, vmlinux, converted)
-    count.check(wanted == found and len(wanted) > 3, f"{sample.name}, all of it as {name}: its stack", f"{found}\ninstead of\n{wanted}")
+        seen = Seen(f"{sample.name}-as-{name}")
+        if count.check(wanted == found and len(wanted) > 3, f"{sample.name}, all of it as {name}: its stack", f"{found}\ninstead of\n{wanted}"):
+            seen.dump(tools / "kcrash", [converted], "rewritten", kernel=vmlinux)
 
 
 def main():
@@ -161,6 +163,8 @@ def main():
             continue
         Conversion(args.tools, name, count, Seen(f"{name}-converted")).run({**COMMITTED, **STOCK}[name])
     for name, form in WHOLE:
+        if name not in args.samples:
+            continue
         if (CACHE / name / "qemu/dump.kdump").exists():
             check_stack(args.tools, CACHE / name, form, count)
         else:
