@@ -23,9 +23,10 @@
 //
 // What is odd about it. There is no index: opening reads every word. A page of a guest that ran comes several times; the last
 // counts. It names blocks, never physical addresses: those are QEMU's own, see qemu_machines.cpp. Sections of devices do not tell
-// their length: what is looked for among them, the CPUs, is qemu_cpus.cpp's. With the capability "mapped-ram" (QEMU 9.0) there are no pages in the rounds: each block has its own place in the
-// file, and a bitmap says which of its pages are there; the others are zero. Pages are of 4,096 bytes whatever the guest's pages are. Specified by QEMU's docs/devel/migration.rst,
-// migration/ram.c, target/i386/machine.c.
+// their length: what is looked for among them, the CPUs, is qemu_cpus.cpp's. With the capability "mapped-ram" (QEMU 9.0) there are no
+// pages in the rounds: each block has its own place in the file, and a bitmap says which of its pages are there; the others are zero.
+// Pages are of 4,096 bytes whatever the guest's pages are. Specified by QEMU's docs/devel/migration.rst, migration/ram.c and
+// migration/savevm.c.
 #include "core/dump/qemu_stream.hpp"
 #include "core/bytes.hpp"
 #include "core/dump/mapped.hpp"
