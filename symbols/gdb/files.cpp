@@ -67,6 +67,14 @@ objfile* add_kernel(const std::string& path) {
     return symbol_file_add(path.c_str(), SYMFILE_MAINLINE | SYMFILE_DEFER_BP_RESET, nullptr, OBJF_USERLOADED);
 }
 
+void unlink_file(const std::string& path) {
+    for (objfile* file : current_program_space->objfiles())
+        if (path == objfile_name(file)) {
+            file->unlink();
+            return;
+        }
+}
+
 void load_module(const GdbModule& module) {
     const auto known = state().modules.find(module.name);
     if (!module.trouble.empty()) {
@@ -75,17 +83,18 @@ void load_module(const GdbModule& module) {
         return;
     }
     if (known != state().modules.end() && known->second == module.path) return;
-    if (known != state().modules.end())
-        for (objfile* file : current_program_space->objfiles())
-            if (known->second == objfile_name(file)) {
-                file->unlink();
-                break;
-            }
+    if (known != state().modules.end()) unlink_file(known->second);
     state().modules[module.name] = module.path;
     section_addr_info sections;
     for (const auto& [name, address] : module.sections)
         if (address) sections.emplace_back(address, std::string(name), static_cast<int>(sections.size()));
-    symbol_file_add(module.path.c_str(), SYMFILE_DEFER_BP_RESET, &sections, OBJF_USERLOADED | OBJF_SHARED);
+    try {
+        symbol_file_add(module.path.c_str(), SYMFILE_DEFER_BP_RESET, &sections, OBJF_USERLOADED | OBJF_SHARED);
+    } catch (const gdb_exception_quit&) { // the next command loads it whole
+        unlink_file(module.path);
+        state().modules.erase(module.name);
+        throw;
+    }
     reinit_frame_cache();
 }
 
@@ -103,12 +112,18 @@ void load_kernel() {
     const bool use = exists(index) || has_made(path, index);
     state().loaded = true; // not before: what the host does may be interrupted
     if (path.empty()) return set_bare_architecture();
-    if (use) use_index_files(true);
-    objfile* kernel = add_kernel(path);
-    if (use) use_index_files(false);
-    execute_command("set language c", 0);
-    set_gdbarch_from_file(kernel->obfd.get());
-    move_sections(kernel);
+    try {
+        if (use) use_index_files(true);
+        objfile* kernel = add_kernel(path);
+        if (use) use_index_files(false);
+        execute_command("set language c", 0);
+        set_gdbarch_from_file(kernel->obfd.get());
+        move_sections(kernel);
+    } catch (const gdb_exception_quit&) { // half of a kernel is worse than none: the next command loads it whole
+        state().loaded = false;
+        unlink_file(path);
+        throw;
+    }
 }
 
 void make_index(const std::string& vmlinux) {

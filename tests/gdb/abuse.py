@@ -133,13 +133,16 @@ class Abuse:
             terminal = prompt.Terminal([str(self.options.kcrash), *self.sample.arguments(), "-s"], environment)
             terminal.read_until(prompt.PROMPT)
             terminal.type("gdb print 6 * 7\n")
+            terminal.read_until("\n")  # the echo: the line was taken
             time.sleep(wait)
             terminal.type("\x03")
             text = terminal.read_until(prompt.PROMPT, 60)
+            terminal.settle()
             done = any(cache.rglob("*.gdb-index"))
             self.check("= 42" in text if done else "interrupted" in text or "Quit" in text or "= 42" in text, "Ctrl-C during the first command of GDB", text)
             ended += "interrupted" in text and not done
-            self.check("= 43" in terminal.command("gdb print 43", timeout=60), "GDB answers after Ctrl-C in its start")
+            said = terminal.command("gdb print 43", timeout=60) + terminal.command("gdb print sizeof(init_task.comm)", timeout=60)
+            self.check("= 43" in said and "= 16" in said, f"GDB answers after Ctrl-C in its start, {wait} s into it", text + said)
             terminal.leave()
             for index in cache.rglob("*.gdb-index"):
                 index.unlink()

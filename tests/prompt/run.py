@@ -58,6 +58,12 @@ class Terminal:
         self.read_until("\n", timeout)  # the echo
         return self.read_until(PROMPT, timeout).replace("\r", "")
 
+    def settle(self, timeout=60):
+        """Past every prompt there may be: after a Ctrl-C that a command's end may have outrun, nobody knows how many."""
+        self.type("p 1000000 + 1\n")
+        self.read_until(" = 1000001", timeout)
+        self.read_until(PROMPT, timeout)
+
     def leave(self):
         self.type("exit\n")
         for _ in range(200):
