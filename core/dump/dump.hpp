@@ -33,6 +33,7 @@ struct DumpInfo {
     std::vector<std::string> files; // as given by the user
     uint16_t elf_machine = 0;       // EM_* of elf.h; 0: unknown
     bool machine_of_processor = false; // a hypervisor says which processor it was: its kernel may be one of 32 bits
+    bool notes_have_pc = false;         // the pc of a CPU in its note is that of the moment, whichever machine it was
     ByteOrder order = ByteOrder::little;
     unsigned word_size = 8;             // bytes
     uint64_t page_size = 4096;          // bytes

@@ -48,6 +48,7 @@ MappedDump::MappedDump(MappedParts parts)
     info_.elf_machine = parts.elf_machine;
     info_.order = parts.order;
     info_.machine_of_processor = parts.elf_machine != 0;
+    info_.notes_have_pc = parts.notes_have_pc;
     info_.machine = std::move(parts.machine);
     info_.warnings = std::move(parts.warnings);
     notes_ = std::move(parts.notes);

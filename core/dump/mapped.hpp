@@ -12,6 +12,7 @@ struct MappedParts {
     std::vector<Extent> extents;             // physical bytes; may overlap: the lowest rank wins
     bool offsets_are_of_the_file = true;     // false: `bytes` is not the file as it lies on the disk
     std::vector<Note> notes = {};            // registers, where the format has them
+    bool notes_have_pc = false;              // DumpInfo::notes_have_pc
     uint16_t elf_machine = 0;                // 0: VMCOREINFO may tell
     ByteOrder order = ByteOrder::little;     // of the notes, and of the memory unless VMCOREINFO tells another
     std::string machine = {};                // DumpInfo::machine

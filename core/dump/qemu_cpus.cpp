@@ -23,6 +23,10 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#ifndef EM_LOONGARCH
+#define EM_LOONGARCH 258
+#endif
+
 namespace kcrash {
 namespace {
 
@@ -54,10 +58,12 @@ constexpr Copied s390[] = {{"env.psw.mask", 0, 1, 112}, {"env.psw.addr", 0, 1, 1
 constexpr unsigned spr_xer = 1, spr_lr = 8, spr_ctr = 9;
 constexpr Copied ppc64[] = {{"env.gpr", 0, 32, 112},       {"env.nip", 0, 1, 368},       {"env.msr", 0, 1, 376},      {"env.spr", spr_ctr, 1, 392},
                             {"env.spr", spr_lr, 1, 400}, {"env.spr", spr_xer, 1, 408}, {"env.crf", 0, 8, 416, 0}};
+// QEMU's own dump has CSR.ERA in the place of the pc; the kernel's notes, and these, have the pc there.
+constexpr Copied loongarch[] = {{"env.gpr", 0, 32, 112}, {"env.pc", 0, 1, 376}, {"env.CSR_BADV", 0, 1, 384}};
 
 constexpr CpuLayout layouts[] = {
     {EM_AARCH64, ByteOrder::little, 392, 32, arm64}, {EM_ARM, ByteOrder::little, 148, 24, arm},    {EM_RISCV, ByteOrder::little, 376, 32, riscv},
-    {EM_S390, ByteOrder::big, 336, 32, s390},        {EM_PPC64, ByteOrder::little, 504, 32, ppc64},
+    {EM_S390, ByteOrder::big, 336, 32, s390},        {EM_PPC64, ByteOrder::little, 504, 32, ppc64},  {EM_LOONGARCH, ByteOrder::little, 480, 32, loongarch},
 };
 
 const CpuLayout* layout_of(uint16_t elf_machine) {

@@ -134,6 +134,7 @@ public:
                 fmt::format("{}: truncated: the stream ends in the middle, at {} bytes", file_->path(), file_->size()));
         }
         if (memory_.elf_machine) parts_.notes = registers();
+        parts_.notes_have_pc = true;
         parts_.elf_machine = memory_.elf_machine;
         parts_.order = qemu_note_order(memory_.elf_machine);
         parts_.bytes = std::move(pages_).source(file_);

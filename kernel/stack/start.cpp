@@ -125,7 +125,7 @@ std::optional<StackStart> Unwinder::active_start(const StackWorld& world, const 
     const auto begin_without_pc = stack_machine(arch).begin_without_pc;
     if (!begin_without_pc || !notes_are_of_the_moment(target_) || !world.stack_of(start.slot)) return start;
     start.exception->user_mode = false; // a user's stack pointer is not on the kernel's stacks
-    if (!pc_is_given && !begin_without_pc(world, arch, start)) return std::nullopt;
+    if (!pc_is_given && !target_.dump().info().notes_have_pc && !begin_without_pc(world, arch, start)) return std::nullopt;
     return start;
 }
 
