@@ -153,6 +153,14 @@ struct Place {
     uint64_t at = 0, size = 0, count = 0; // bytes from the first field on, bytes of an element, elements
 };
 
+// As QEMU before 11 had it: LoongArch's system registers have since been moved into an array of one.
+std::string field_name(const nlohmann::json& field) {
+    constexpr std::string_view array = "sys_states[0].";
+    std::string name(word(field, "name"));
+    if (const size_t at = name.find(array); at != std::string::npos) name.erase(at, array.size());
+    return name;
+}
+
 // Where each field lies; those behind one of unknown size are left out.
 std::map<std::string, Place, std::less<>> places_of(const nlohmann::json& device) {
     constexpr uint64_t unknown = UINT64_MAX, most = uint64_t{1} << 24;
@@ -164,7 +172,7 @@ std::map<std::string, Place, std::less<>> places_of(const nlohmann::json& device
         if (!field.is_object()) break;
         const uint64_t size = number(field, "size", unknown), count = number(field, "array_len", field.contains("array_len") ? unknown : 1);
         if (size > most || count > most || at > most) break;
-        places.emplace(word(field, "name"), Place{at, size, count});
+        places.emplace(field_name(field), Place{at, size, count});
         at += size * count;
     }
     return places;

@@ -9,6 +9,7 @@
 //     0x03    u32 id, data                                                       the last round
 //     0x04    as 0x01                                                            the state of a device, whole
 //     0x7e    u32 id                                                             behind each of them, the footer
+//     0x08    u16 command, u16 length, data                                      to who receives it; QEMU 10 writes 11 before the last round
 //     0x00, then 0x06 u32 length, JSON                                           the end, and a description of the devices
 //
 // The data of "ram" are words, an address in the upper bits and flags in the lower twelve:
@@ -33,6 +34,7 @@
 #include "core/dump/qemu_cpus.hpp"
 #include "core/dump/qemu_machines.hpp"
 #include "core/dump/qemu_pages.hpp"
+#include "core/dump/qemu_reader.hpp"
 #include "core/error.hpp"
 #include "core/interrupt.hpp"
 #include <algorithm>
@@ -55,63 +57,11 @@ enum Section : uint8_t {
     full = 4,
     subsection = 5,
     configuration = 7,
+    command = 8,
     footer = 0x7e
 };
+enum Command : uint16_t { ping = 2, switchover_start = 11 }; // those up to `ping` and the other ask for nothing
 enum Flag : uint64_t { fill = 0x02, sizes = 0x04, page = 0x08, end_of_round = 0x10, same_block = 0x20 };
-
-// The file ends in the middle of something.
-struct StreamEnd {};
-
-// Reads forward through a small buffer: pages are passed over unread.
-class Stream {
-public:
-    explicit Stream(const ByteSource& file) : file_(file) {}
-    uint64_t at() const { return at_; }
-    void skip(uint64_t n) {
-        if (n > file_.size() - at_) throw StreamEnd();
-        at_ += n;
-    }
-    uint8_t u8() { return static_cast<uint8_t>(take(1)[0]); }
-    uint32_t u32() { return load<uint32_t>(take(4), ByteOrder::big); }
-    uint64_t u64() { return load<uint64_t>(take(8), ByteOrder::big); }
-    std::string text(size_t n) {
-        std::string text;
-        while (n--) text += static_cast<char>(u8());
-        return text;
-    }
-    std::string name() { return text(u8()); }
-    // To behind these bytes, where next(byte) follows them.
-    template <typename Next> void skip_behind(std::string_view bytes, Next next) {
-        for (uint64_t size = 256;; size = std::min<uint64_t>(size * 2, 65536)) { // many such sections are short
-            check_interrupt();
-            std::string window(static_cast<size_t>(std::min<uint64_t>(size, file_.size() - at_)), '\0');
-            if (window.size() <= bytes.size() || file_.try_read(FileOffset(at_), std::as_writable_bytes(std::span(window))) != Fault::none)
-                throw StreamEnd();
-            for (size_t found = window.find(bytes); found != std::string::npos && found + bytes.size() < window.size(); found = window.find(bytes, found + 1))
-                if (next(static_cast<uint8_t>(window[found + bytes.size()]))) return skip(found + bytes.size());
-            skip(window.size() - bytes.size());
-        }
-    }
-
-private:
-    const std::byte* take(size_t n) {
-        if (at_ > file_.size() || n > file_.size() - at_) throw StreamEnd();
-        if (at_ < begin_ || at_ + n > begin_ + buffer_.size()) {
-            buffer_.resize(static_cast<size_t>(std::min<uint64_t>(page_size, file_.size() - at_)));
-            begin_ = at_;
-            if (file_.try_read(FileOffset(at_), buffer_) != Fault::none) {
-                buffer_.clear();
-                throw StreamEnd();
-            }
-        }
-        const std::byte* there = buffer_.data() + (at_ - begin_);
-        at_ += n;
-        return there;
-    }
-    const ByteSource& file_;
-    std::vector<std::byte> buffer_;
-    uint64_t begin_ = 0, at_ = 0;
-};
 
 class Reader {
 public:
@@ -171,9 +121,17 @@ private:
             else damaged(fmt::format("a part of section {}, which has not begun", id));
             return true;
         case footer: stream_.skip(4); return true;
+        case command: to_receiver(); return true;
         case end_of_stream: return false;
         default: damaged(fmt::format("section type 0x{:x}", type));
         }
+    }
+
+    // Most belong to a guest that goes on elsewhere before its memory is there.
+    void to_receiver() {
+        const uint16_t number = stream_.u16();
+        if (number > ping && number != switchover_start) damaged(fmt::format("command {}: not a stream that holds the whole memory", number));
+        stream_.skip(stream_.u16());
     }
 
     // Of the configuration: what it says changes how memory is written, so what is not known is refused.
@@ -224,7 +182,7 @@ private:
     void pass_over(uint32_t id) {
         std::string mark(1, static_cast<char>(footer));
         for (int shift = 24; shift >= 0; shift -= 8) mark += static_cast<char>(id >> shift);
-        stream_.skip_behind(mark, [](uint8_t next) { return next >= start && next <= full; });
+        stream_.skip_behind(mark, [](uint8_t next) { return (next >= start && next <= full) || next == command; });
     }
 
     void round() {
@@ -357,7 +315,7 @@ private:
     }
 
     std::shared_ptr<const ByteSource> file_;
-    Stream stream_;
+    ForwardReader stream_;
     MappedParts parts_;
     std::string machine_;
     std::vector<RamBlock> blocks_;

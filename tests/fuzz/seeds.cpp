@@ -133,6 +133,9 @@ void add_streams(const Seeds& seeds) {
     seeds.add("qemu_stream", "described ppc",
               write_qemu_stream(page, describe_cpu({.machine = "pseries-7.2", .block = "ppc_spapr.ram"},
                                                    {{"env.gpr", 32, 8}, {"env.crf", 8, 4}, {"env.nip", 1, 8}, {"env.spr", 16, 8}, {"env.msr", 1, 8}})));
+    seeds.add("qemu_stream", "described loongarch",
+              write_qemu_stream(page, describe_cpu({.machine = "virt", .block = "loongarch.ram", .commands = {11}},
+                                                   {{"env.gpr", 32, 8}, {"env.pc", 1, 8}, {"env.CSR_ERA", 1, 8}, {"env.CSR_BADV", 1, 8}})));
     seeds.add("qemu_stream", "cut", write_qemu_stream(memory, {.whole = false}));
     const Bytes plain = write_qemu_stream(memory);
     const auto with = [&](const char* name, std::string_view data) { // a subsection of the configuration

@@ -176,6 +176,17 @@ TEST_CASE("qemu stream: what else is sent in rounds is passed over, to its foote
     CHECK(open_error(cut) == "FILE: truncated: the stream ends before its memory");
 }
 
+TEST_CASE("qemu stream: words to who receives it are passed over, those of a guest whose memory comes later are refused") {
+    StreamOptions options;
+    options.commands = {1, 2, 11}; // a way back, a ping with two bytes here, the last round; the fixture's commands have number % 8 bytes
+    options.other = "rounds of a table";
+    options.cpus = {write_qemu_cpu()};
+    const OpenFixture fixture(write_qemu_stream(some_memory(), options));
+    check_dump(*fixture.dump, "QEMU migration stream");
+    options.commands = {3};
+    CHECK(open_error(write_qemu_stream(some_memory(), options)).ends_with("command 3: not a stream that holds the whole memory"));
+}
+
 TEST_CASE("qemu stream: the registers of x86_64 CPUs become notes") {
     StreamOptions options;
     options.cpus = {write_qemu_cpu(0x100), write_qemu_cpu(0x100)};

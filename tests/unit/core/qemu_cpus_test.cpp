@@ -77,14 +77,15 @@ TEST_CASE("qemu stream: registers of riscv64, s390x, ppc64 and loongarch64 lie w
     CHECK(at(note, 112 + 36 * 8) == 43 + 8);    // lr
     CHECK(at(note, 112 + 38 * 8) == 0x23456789); // ccr: 34, 35 ... 41, the low four bits of each
 
-    const OpenFixture loongarch(write_qemu_stream(memory(), described("virt", "loongarch.ram", {{"env.gpr", 32, 8}, {"env.pc", 1, 8}, {"env.CSR_CRMD", 1, 8},
-                                                                                                {"env.CSR_ERA", 1, 8}, {"env.CSR_BADV", 1, 8}})));
-    REQUIRE(loongarch.dump->notes().size() == 1);
-    CHECK(at(loongarch.dump->notes()[0], 32, 4) == 1);        // pr_pid
-    CHECK(at(loongarch.dump->notes()[0], 112 + 3 * 8) == 4);  // sp
-    CHECK(at(loongarch.dump->notes()[0], 112 + 33 * 8) == 33); // the pc, and not the ERA
-    CHECK(at(loongarch.dump->notes()[0], 112 + 34 * 8) == 36); // BADV
-    CHECK(loongarch.info().notes_have_pc);
+    for (const auto& [era, badv] : {std::pair("env.CSR_ERA", "env.CSR_BADV"), {"env.sys_states[0].CSR_ERA", "env.sys_states[0].CSR_BADV"}}) {
+        const OpenFixture loongarch(write_qemu_stream(memory(), described("virt", "loongarch.ram", {{"env.gpr", 32, 8}, {"env.pc", 1, 8}, {era, 1, 8}, {badv, 1, 8}})));
+        REQUIRE(loongarch.dump->notes().size() == 1);
+        CHECK(at(loongarch.dump->notes()[0], 32, 4) == 1);         // pr_pid
+        CHECK(at(loongarch.dump->notes()[0], 112 + 3 * 8) == 4);   // sp
+        CHECK(at(loongarch.dump->notes()[0], 112 + 33 * 8) == 33); // the pc, and not the ERA
+        CHECK(at(loongarch.dump->notes()[0], 112 + 34 * 8) == 35); // BADV
+        CHECK(loongarch.info().notes_have_pc);
+    }
 }
 
 TEST_CASE("qemu stream: a description that does not fit gives no registers, and that is said") {
