@@ -35,6 +35,10 @@ struct KernelFacts {
     virtual uint64_t page_size() const { return 4096; }                                           // bytes, of the dump
 };
 
+// The kernel's release as a number: "6.1.0-56-cloud-arm64" is 601; 0: unknown. For what leaves no trace in types or symbols, as where a swap
+// entry has its type.
+unsigned release_of(const KernelFacts& facts);
+
 constexpr unsigned no_register = ~0u;
 
 // Where a register lies in a block of saved registers, and the number it has in Registers.
@@ -94,6 +98,7 @@ struct Architecture {
     const char* (*cause)(const Registers& registers) = nullptr;
     // Could these be registers that the processor saved? For searching a stack for them.
     bool (*plausible)(const Registers& registers);
+    bool user_frame_at_end = false;                // registers of a process lie at the very end of its task's stack, nowhere else
     unsigned call_size = 0;                        // bytes of a direct call; 0: calls are not recognised
     // What the direct call in these bytes calls, when it returns to this address; nothing when it is none.
     std::optional<uint64_t> (*call_target)(std::span<const std::byte> code, uint64_t return_address) = nullptr;

@@ -3,6 +3,7 @@
 #include "arch/architecture.hpp"
 #include "arch/registers.hpp"
 #include "core/cursor.hpp"
+#include <charconv>
 #include <iterator>
 
 namespace kcrash {
@@ -77,6 +78,15 @@ const Architecture* architecture_of_notes(std::span<const Note> notes, const Dum
         if (found) return found;
     }
     return nullptr;
+}
+
+unsigned release_of(const KernelFacts& facts) {
+    const std::string_view text = facts.text("OSRELEASE").value_or("");
+    unsigned major = 0, minor = 0;
+    const auto first = std::from_chars(text.data(), text.data() + text.size(), major);
+    if (first.ec != std::errc{} || first.ptr == text.data() + text.size() || *first.ptr != '.') return 0;
+    if (std::from_chars(first.ptr + 1, text.data() + text.size(), minor).ec != std::errc{}) return 0;
+    return major * 100 + minor;
 }
 
 } // namespace kcrash

@@ -138,8 +138,11 @@ std::string describe_entry(const KernelFacts&, uint64_t entry) {
 }
 
 // Type in bits 6:2. Since Linux 20aae9eff5ac ("arm/mm: support __HAVE_ARCH_PTE_SWP_EXCLUSIVE"), v6.3, bit 7 is a mark and the offset
-// begins at 8; before, at 7.
-SwapEntry swap_entry(const KernelFacts&, uint64_t entry) { return {static_cast<unsigned>(entry >> 2 & 0x1f), (entry & 0xffffffff) >> 8}; }
+// begins at 8; before, at 7. An unknown release is taken for a new one.
+SwapEntry swap_entry(const KernelFacts& facts, uint64_t entry) {
+    const unsigned release = release_of(facts), first = release && release < 603 ? 7 : 8;
+    return {static_cast<unsigned>(entry >> 2 & 0x1f), (entry & 0xffffffff) >> first};
+}
 
 enum : unsigned { r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, fp, ip, sp, lr, pc, cpsr = 64, orig_r0 }; // from cpsr on not DWARF's; ours
 

@@ -217,18 +217,8 @@ std::string describe_entry(const KernelFacts&, uint64_t entry) {
     return text.empty() ? "no bits set" : text;
 }
 
-// "6.1.0-56-cloud-arm64": 601. 0: unknown.
-unsigned release_of(const KernelFacts& facts) {
-    const std::string_view text = facts.text("OSRELEASE").value_or("");
-    unsigned major = 0, minor = 0;
-    const auto first = std::from_chars(text.data(), text.data() + text.size(), major);
-    if (first.ec != std::errc{} || first.ptr == text.data() + text.size() || *first.ptr != '.') return 0;
-    if (std::from_chars(first.ptr + 1, text.data() + text.size(), minor).ec != std::errc{}) return 0;
-    return major * 100 + minor;
-}
-
-// Where the type and the offset stand leaves no trace in the types, and any of the three layouts could be meant by any entry: this
-// is the one place that asks for the release. An unknown one is taken for a new one.
+// Where the type and the offset stand leaves no trace in the types, and any of the three layouts could be meant by any entry: the
+// release alone tells. An unknown one is taken for a new one.
 //   until v5.18   type 7:2, offset from 8     (v4.0)
 //   v5.19         type 7:3, offset from 8     570ef363509b ("arm64/pgtable: support __HAVE_ARCH_PTE_SWP_EXCLUSIVE")
 //   v6.10         type 10:6, offset from 12   55564814a838, see above
@@ -331,6 +321,7 @@ const Architecture arch_arm64 = {
     .register_lines = register_lines,
     .kernel_register_lines = kernel_register_lines,
     .plausible = plausible,
+    .user_frame_at_end = true,
     .call_size = 4,
     .call_target = call_target,
     .shown_before_return = 4,

@@ -118,16 +118,6 @@ uint64_t told(const KernelFacts& facts, std::string_view key, uint64_t otherwise
     return error == std::errc() && end == text->data() + text->size() ? value : otherwise;
 }
 
-// "6.1.0-50-powerpc64le": 601. 0: unknown.
-unsigned release_of(const KernelFacts& facts) {
-    const std::string_view text = facts.text("OSRELEASE").value_or("");
-    unsigned major = 0, minor = 0;
-    const auto first = std::from_chars(text.data(), text.data() + text.size(), major);
-    if (first.ec != std::errc{} || first.ptr == text.data() + text.size() || *first.ptr != '.') return 0;
-    if (std::from_chars(first.ptr + 1, text.data() + text.size(), minor).ec != std::errc{}) return 0;
-    return major * 100 + minor;
-}
-
 constexpr unsigned first_with_variables = 407;
 bool is_old(const KernelFacts& facts) {
     const unsigned release = release_of(facts);

@@ -180,7 +180,11 @@ std::string describe_entry(const KernelFacts&, uint64_t entry) {
 }
 
 // Linux 51a1007d4113 ("riscv/mm: support __HAVE_ARCH_PTE_SWP_EXCLUSIVE"), v6.3: type in bits 11:7, offset from 12; bit 6 is a mark.
-SwapEntry swap_entry(const KernelFacts&, uint64_t entry) { return {static_cast<unsigned>(entry >> 7 & 0x1f), entry >> 12}; }
+// Before, all of it was one bit lower. An unknown release is taken for a new one.
+SwapEntry swap_entry(const KernelFacts& facts, uint64_t entry) {
+    const unsigned release = release_of(facts), first = release && release < 603 ? 6 : 7;
+    return {static_cast<unsigned>(entry >> first & 0x1f), entry >> (first + 5)};
+}
 
 enum : unsigned {
     x0, ra, sp, gp, tp, t0, t1, t2, s0, s1, a0, a1, a2, a3, a4, a5, a6, a7, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, t3, t4, t5, t6,

@@ -182,6 +182,7 @@ bool plausible(const Registers& registers) {
     const uint64_t pc = registers.get(rip).value_or(0), sp = registers.get(rsp).value_or(0);
     if (!(flags & 2) || flags & ~uint64_t{0x3f7fd7}) return false;
     if (code == 0x10) return (stack == 0x18 || stack == 0) && kernel_address(pc) && kernel_address(sp) && canonical(pc) && canonical(sp);
+    if (code == 0xe030) return (stack == 0xe02b || stack == 0) && kernel_address(pc) && kernel_address(sp) && canonical(pc) && canonical(sp); // under Xen
     constexpr uint64_t user_end = uint64_t{1} << 56, interrupts = 1 << 9;
     return (code == 0x33 || code == 0x23) && stack == 0x2b && flags & interrupts && pc && pc < user_end && sp && sp < user_end;
 }

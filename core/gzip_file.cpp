@@ -4,8 +4,8 @@
 // At every megabyte or so of output a point is kept: where in the file the decoder stood (a byte and a bit of it) and the 32 KiB
 // of output before it, which is all the state that deflate has between two of its blocks. From the point before an offset, at
 // most a few megabytes are unpacked to reach it, and kept. The points are bounded: when there are 4,096 (128 MiB of windows)
-// every second one is dropped. Several gzip members behind one another, as pigz and bgzip write them, each begin a point without
-// a window. Specified by RFC 1951 and 1952; the way of doing it is that of zlib's examples/zran.c.
+// every second one is dropped. Where a gzip member begins behind another, as in what pigz and bgzip write, a point needs no window;
+// members that are shorter than the distance of points are unpacked together. Specified by RFC 1951 and 1952; the way of doing it is that of zlib's examples/zran.c.
 #include "core/block_cache.hpp"
 #include "core/error.hpp"
 #include "core/interrupt.hpp"
@@ -95,15 +95,13 @@ private:
             return false;
         if (packer_of(magic) != "gzip") return false;
         inflateReset(&z);
-        add_member();
+        if (out_ - points_.back().out >= span_) add_member();
         return true;
     }
-    void add_member() {
-        if (!points_.empty() && points_.back().out == out_) points_.pop_back(); // an empty member
-        points_.push_back({out_, in_, 0, {}});
-    }
+    void add_member() { points_.push_back({out_, in_, 0, {}}); }
     void add_point(const z_stream& z) {
-        if (points_.size() >= most_points) thin_out();
+        if (windows_ >= most_points) thin_out();
+        ++windows_;
         Point point{out_, in_, z.data_type & 7, std::vector<std::byte>(window_bytes)};
         const std::byte* end = reinterpret_cast<const std::byte*>(z.next_out); // the bytes before it are the latest output
         std::memcpy(point.window.data(), end - window_bytes, window_bytes);
@@ -117,11 +115,13 @@ private:
         for (Point& point : points_)
             if (point.window.empty() || n++ % 2) points_[kept++] = std::move(point);
         points_.resize(kept);
+        windows_ = n / 2;
     }
 
     const ByteSource& file_;
     std::vector<std::byte> input_, window_;
     std::vector<Point> points_;
+    size_t windows_ = 0; // points that have one
     uint64_t in_ = 0, out_ = 0, span_ = first_span;
     bool ended_ = false;
 };
@@ -163,7 +163,8 @@ public:
 
 private:
     Fault unpack(const Point& point, std::span<std::byte> into) const {
-        Inflater inflater(point.window.empty() ? 15 + 16 : -15);
+        bool raw = !point.window.empty();
+        Inflater inflater(raw ? -15 : 15 + 16);
         if (!inflater.good) return Fault::damaged;
         z_stream& z = inflater.stream;
         if (point.bits) {
@@ -185,7 +186,11 @@ private:
             in += n;
             const int result = inflate(&z, Z_NO_FLUSH);
             if (result != Z_OK && result != Z_STREAM_END) return Fault::damaged;
-            if (result == Z_STREAM_END && z.avail_out > 0) return Fault::damaged; // the file is another than when it was opened
+            if (result != Z_STREAM_END || z.avail_out == 0) continue;
+            in -= z.avail_in; // the next member, behind the checksum and the length, which only a decoder of the header has read
+            if (raw) in += 8;
+            raw = false;
+            if (inflateReset2(&z, 15 + 16) != Z_OK) return Fault::damaged;
         }
         return Fault::none;
     }

@@ -55,7 +55,13 @@ public:
             const uint64_t n = offset / block_bytes;
             BlockCache::Block block = cache_.find(n);
             if (!block) block = fetch(n, (offset + into.size() - 1) / block_bytes);
-            if (!block) return Fault::io;
+            if (!block) { // one bad sector is not to take its neighbours with it
+                const size_t part = static_cast<size_t>(std::min<uint64_t>(into.size(), (n + 1) * block_bytes - offset));
+                if (!fetch_alone(offset, into.first(part))) return Fault::io;
+                into = into.subspan(part);
+                offset += part;
+                continue;
+            }
             const size_t skip = static_cast<size_t>(offset - n * block_bytes), take = std::min(into.size(), block->size() - skip);
             std::memcpy(into.data(), block->data() + skip, take);
             into = into.subspan(take);
@@ -95,6 +101,16 @@ private:
                 return false;
             }
         return done > 0;
+    }
+
+    // These bytes alone. False: the server failed.
+    bool fetch_alone(uint64_t at, std::span<std::byte> into) const {
+        const auto buffer = std::make_shared<std::vector<std::byte>>(into.size());
+        const std::lock_guard held(requests_);
+        if (!read_blocks(buffer, at)) return false;
+        fetched_ += into.size();
+        std::copy(buffer->begin(), buffer->end(), into.begin());
+        return true;
     }
 
     // Fetches `first` and, in the same request, those after it up to `last` that are missing too. Null: the server failed.

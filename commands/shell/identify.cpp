@@ -8,6 +8,7 @@
 #include "core/dump/device_dumps.hpp"
 #include "core/dump/dump.hpp"
 #include "core/dump/machines.hpp"
+#include "core/dump/memory_note.hpp"
 #include "core/dump/raw.hpp"
 #include "core/dump/vmcoreinfo.hpp"
 #include "core/memory/physical_memory.hpp"
@@ -145,6 +146,7 @@ void say(Report& report, const std::string& path) {
             return report.record("identity", identity.layout, identity.fields);
         }
     }
+    const ShortNoteSearch limit(uint64_t{384} << 20);
     const auto dump = open_dump({path});
     const Told told = told_by(*dump);
     add_dump(identity, *dump, told);

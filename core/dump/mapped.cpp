@@ -23,7 +23,8 @@ bool all_alike(const Extent&, const Extent&) { return true; }
 class MappedDump final : public Dump {
 public:
     explicit MappedDump(MappedParts parts);
-    Fault try_read_page(PageFrame frame, std::span<std::byte> into) const override;
+    Fault try_read_page(PageFrame frame, std::span<std::byte> into) const override { return try_read_part(frame, 0, into); }
+    Fault try_read_part(PageFrame frame, uint64_t offset, std::span<std::byte> into) const override;
     std::optional<FileOffset> file_offset(PageFrame frame) const override;
     std::vector<PhysicalRange> memory() const override;
 
@@ -77,7 +78,7 @@ void MappedDump::find_vmcoreinfo() {
     if (!note) {
         info_.warnings.push_back(fmt::format(
             "{}: no VMCOREINFO was found in {}; pages of 4096 bytes are assumed; give vmlinux, and --kaslr if it was on",
-            bytes_->path(), search.cut ? fmt::format("the {} GB of memory that were searched", search.most >> 30) : "memory"));
+            bytes_->path(), search.cut ? fmt::format("the {} MB of memory that were searched", search.most >> 20) : "memory"));
         return;
     }
     vmcoreinfo_ = note->text;
@@ -91,9 +92,9 @@ void MappedDump::find_vmcoreinfo() {
     info_.machine_of_processor = false;
 }
 
-Fault MappedDump::try_read_page(PageFrame frame, std::span<std::byte> into) const {
+Fault MappedDump::try_read_part(PageFrame frame, uint64_t offset, std::span<std::byte> into) const {
     if (frame.value >= info_.max_frame) return Fault::not_in_dump;
-    uint64_t at = frame.value * info_.page_size;
+    uint64_t at = frame.value * info_.page_size + offset;
     while (!into.empty()) {
         const Extent* extent = find_extent(extents_, at);
         if (!extent || extent->begin > at) return Fault::not_in_dump;

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cstring>
 #include <elf.h>
+#include <utility>
 
 namespace kcrash {
 namespace {
@@ -25,6 +26,8 @@ namespace {
 constexpr size_t window = size_t{1} << 20, header_bytes = 24, most_text = size_t{64} << 10;
 constexpr unsigned most_empty_windows = 1 << 16; // 64 GB: a header may claim more memory than there is time for
 constexpr std::string_view name("VMCOREINFO\0\0", 12);
+
+thread_local uint64_t most_searched = uint64_t{16} << 30;
 
 bool is_text(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\t' || (c >= ' ' && c <= '~'); });
@@ -57,7 +60,8 @@ std::optional<MemoryNote> search_window(std::span<const std::byte> bytes) {
 // many bytes of its extent lie behind it.
 std::vector<Extent> likely_first(const std::vector<Extent>& memory, uint64_t most) {
     if (memory.empty()) return {};
-    const uint64_t bytes = std::min<uint64_t>(most / window * window, uint64_t{1} << 30), begin = memory.front().begin, end = memory.back().end;
+    const uint64_t share = most < 64 * window ? most : most / 3;
+    const uint64_t bytes = std::min<uint64_t>(share / window * window, uint64_t{1} << 30), begin = memory.front().begin, end = memory.back().end;
     constexpr uint64_t ordinary = uint64_t{4} << 30; // where a PC's zone of ordinary memory begins
     const auto add = [](uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; };
     const std::pair<uint64_t, uint64_t> likely[] = {
@@ -177,5 +181,9 @@ std::optional<Machine> machine_of_vmcoreinfo(const std::string& text, ByteOrder 
     }
     return std::nullopt;
 }
+
+ShortNoteSearch::ShortNoteSearch(uint64_t most) : before_(std::exchange(most_searched, most)) {}
+ShortNoteSearch::~ShortNoteSearch() { most_searched = before_; }
+uint64_t ShortNoteSearch::most() { return most_searched; }
 
 } // namespace kcrash

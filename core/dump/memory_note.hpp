@@ -13,9 +13,22 @@ struct MemoryNote {
     ByteOrder order;  // of the note's own numbers: the kernel's
 };
 
+// For opening a dump on this thread while it lives: so many bytes of memory at most are searched. --identify has no time for more.
+class ShortNoteSearch {
+public:
+    explicit ShortNoteSearch(uint64_t most);
+    ~ShortNoteSearch();
+    ShortNoteSearch(const ShortNoteSearch&) = delete;
+    ShortNoteSearch& operator=(const ShortNoteSearch&) = delete;
+    static uint64_t most(); // bytes; without one of them 16 GB: opening must not take longer the more memory there is
+
+private:
+    uint64_t before_;
+};
+
 // How far to look, and whether that was far enough.
 struct NoteSearch {
-    uint64_t most = uint64_t{16} << 30; // bytes of memory to read: opening a dump must not take longer the more memory there is
+    uint64_t most = ShortNoteSearch::most(); // bytes of memory to read
     bool cut = false;                   // set when memory was left that was not looked through
 };
 

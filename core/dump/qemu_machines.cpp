@@ -37,7 +37,7 @@ struct Place {
 constexpr Place places[] = {
     {"pc-q35-", "", EM_X86_64, 0, 0xb0000000, 2 * gib, 4 * gib},
     {"pc-", "", EM_X86_64, 0, 0xe0000000, 3 * gib, 4 * gib},
-    {"microvm", "", EM_X86_64, 0, 0xe0000000, 3 * gib, 4 * gib},
+    {"microvm", "", EM_X86_64, 0, 3 * gib, 3 * gib, 4 * gib}, // since QEMU 5.2; before, 0xe0000000
     {"rhel", "", EM_X86_64, 0, 0xe0000000, 3 * gib, 4 * gib}, // rhel6.x: i440fx
     {"virt", "mach-virt.ram", EM_AARCH64, gib, UINT64_MAX, 0, 0},
     {"virt", "riscv_virt_board.ram", EM_RISCV, 2 * gib, UINT64_MAX, 0, 0},

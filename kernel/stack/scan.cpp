@@ -96,6 +96,7 @@ std::vector<ExceptionFrame> find_exception_frames(const Target& target, const St
     const Architecture& arch = target.arch();
     const std::vector<StackWord> words = stack_words(target, range.begin, range.end);
     const size_t count = arch.pt_regs_size / arch.word_size;
+    const uint64_t whole_size = target.types().find(TypeKind::structure, "pt_regs") ? target.size_of("struct pt_regs") : arch.pt_regs_size; // with what is not a register
     std::vector<ExceptionFrame> found;
     for (size_t i = 0; i + count <= words.size(); ++i) {
         ExceptionFrame frame;
@@ -108,6 +109,7 @@ std::vector<ExceptionFrame> find_exception_frames(const Target& target, const St
         }
         if (!whole || !arch.plausible(frame.registers)) continue;
         frame.user_mode = arch.user_mode(frame.registers);
+        if (frame.user_mode && arch.user_frame_at_end && frame.address + whole_size != range.end) continue;
         if (!frame.user_mode && !target.symbols().is_text(*frame.registers.get(arch.pc))) continue;
         found.push_back(frame);
         i += count - 1;

@@ -176,6 +176,27 @@ TEST_CASE("qemu stream: what else is sent in rounds is passed over, to its foote
     CHECK(open_error(cut) == "FILE: truncated: the stream ends before its memory");
 }
 
+TEST_CASE("qemu stream: a microvm of more than 3 GiB has the rest from 4 GiB on") {
+    constexpr uint64_t gib = uint64_t{1} << 30;
+    const FixtureMemory memory = parse_memory("0-3 number\n c0000 fill 5");
+    const OpenFixture fixture(write_qemu_stream(memory, {.machine = "microvm", .block = "microvm.ram", .memory = 3 * gib + 0x100000}));
+    CHECK(fixture.fault(0xc0000) == Fault::not_in_dump);
+    CHECK(fixture.page(4 * gib / 4096) == memory.pages.at(0xc0000).bytes);
+}
+
+TEST_CASE("lime: bytes of a page that is there in part are read") {
+    const FixtureMemory memory = parse_memory("0-3 number"); // one range
+    auto bytes = write_lime(memory);
+    bytes[17] = std::byte{0x3b}; // its last byte is 0x3bff
+    bytes.resize(bytes.size() - 0x400);
+    const OpenFixture fixture(bytes);
+    std::vector<std::byte> part(16), page(4096);
+    CHECK(fixture.dump->try_read_page(PageFrame(3), page) == Fault::not_in_dump);
+    CHECK(fixture.dump->try_read_part(PageFrame(3), 0xbf0, part) == Fault::none);
+    CHECK(std::equal(part.begin(), part.end(), memory.pages.at(3).bytes.begin() + 0xbf0));
+    CHECK(fixture.dump->try_read_part(PageFrame(3), 0xbf1, part) == Fault::not_in_dump);
+}
+
 TEST_CASE("qemu stream: words to who receives it are passed over, those of a guest whose memory comes later are refused") {
     StreamOptions options;
     options.commands = {1, 2, 11}; // a way back, a ping with two bytes here, the last round; the fixture's commands have number % 8 bytes

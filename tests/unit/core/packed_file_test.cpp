@@ -100,6 +100,18 @@ TEST_CASE("gzip: any offset of one member and of several can be read") {
     }
 }
 
+TEST_CASE("gzip: thousands of short members take no points, and a long one behind them opens") {
+    const auto plain = plain_bytes();
+    const std::span<const std::byte> all(plain);
+    std::vector<std::byte> packed;
+    constexpr size_t members = 4200, each = 700;
+    for (size_t i = 0; i < members; ++i) packed = join(std::move(packed), gzip(all.subspan(i * each, each)));
+    packed = join(std::move(packed), gzip(all.subspan(members * each)));
+    const TemporaryFile file(packed);
+    std::vector<std::string> warnings;
+    check_reads(*open_gzip(open_file(file.path()), warnings), plain);
+}
+
 TEST_CASE("gzip: a file that was cut gives what is before the cut, and says so") {
     const auto plain = plain_bytes();
     auto packed = gzip(plain);

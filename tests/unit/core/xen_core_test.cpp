@@ -82,6 +82,7 @@ TEST_CASE("Xen core: registers become notes; cr3 of a paravirtual domain is a fr
     const OpenFixture paravirtual(write_xen(domain(), {.paravirtual = true, .states = states}));
     REQUIRE(paravirtual.dump->notes().size() == 4);
     CHECK(word(paravirtual.dump->notes()[2], 8 + 18 * 8 + 10 * 24 + 3 * 8) == 0x8000);
+    CHECK(word(paravirtual.dump->notes()[3], 112 + 17 * 8) == 0xe030); // its kernel runs in ring 3; so its own frames have it
 }
 
 TEST_CASE("Xen core: cut and damaged dumps open with a warning or are refused with what is wrong") {
