@@ -29,7 +29,7 @@ X86_64 = ["diskdump", "lkcd", "lkcd-rle", "sadump", "sadump-media", "xen", "xen-
 COMMITTED = {
     "sample-6.1": ANY + STREAMS + X86_64,
     "sample-6.1-arm64": ANY + STREAMS,
-    "sample-6.1-s390x": ANY + STREAMS + ["lkcd", "lkcd-rle", "s390", "s390-extended", "vmdump"],
+    "sample-6.1-s390x": ANY + STREAMS + ["lkcd", "lkcd-rle", "s390", "s390-extended", "s390-zlib", "vmdump"],
 }
 STOCK = {
     "debian-6.1-amd64-cloud": ["own-stream"],
@@ -45,7 +45,7 @@ STOCK = {
 }
 # Formats with no room for VMCOREINFO or the registers of CPUs: KASLR is found with registers alone, and those are not in a kdump.
 UNANSWERED = {"sadump", "sadump-media", "xen", "xen-old"}
-FILLED = {"raw", "s390", "s390-extended", "vmdump"}  # zeroes where the dump had nothing
+FILLED = {"raw", "s390", "s390-extended", "s390-zlib", "vmdump"}  # zeroes where the dump had nothing
 # Bytes in which QEMU's dump and its stream may differ: the memory of a video card, with a PC's firmware or without, the memory behind what
 # a PC shows of its card at 0xa0000, and the boot ROM of RISC-V's "virt".
 LEFT_OUT = {0, 16 << 20, (16 << 20) + (256 << 10), 128 << 10, 60 << 10}

@@ -185,7 +185,7 @@ std::vector<Driver> make_drivers() {
         format("diskdump", diskdump_format, {"core/dump/diskdump.cpp", "core/dump/kdump.cpp"}),
         format("elf", elf_format, {"core/dump/elf.cpp", "core/dump/extents.cpp"}),
         format("lkcd", lkcd_format, {"core/dump/lkcd.cpp", "core/dump/lkcd_cpus.cpp"}),
-        format("s390", s390_format, {"core/dump/s390.cpp", "core/dump/s390_notes.cpp"}),
+        format("s390", s390_format, {"core/dump/s390.cpp", "core/dump/s390_segments.cpp", "core/dump/s390_notes.cpp"}),
         format("vmdump", vmdump_format, {"core/dump/vmdump.cpp", "core/dump/s390_notes.cpp"}),
         format("sadump", sadump_format, {"core/dump/sadump.cpp", "core/dump/sadump_cpu.cpp"}),
         format("xen_core", xen_core_format, {"core/dump/xen_core.cpp", "core/dump/xen_vcpu.cpp"}),

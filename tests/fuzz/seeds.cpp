@@ -7,6 +7,7 @@
 #include "tests/fixtures/memory_files.hpp"
 #include "tests/fixtures/notes_writer.hpp"
 #include "tests/fixtures/packed_writer.hpp"
+#include "tests/fixtures/s390_writer.hpp"
 #include "tests/fixtures/xen_writer.hpp"
 #include "tests/fuzz/drivers.hpp"
 #include "tests/fuzz/walks.hpp"
@@ -63,6 +64,10 @@ void add_formats(const Seeds& seeds) {
     memory.pages[2].bytes = note_page();
     seeds.add("lkcd", "registers", write_lkcd(memory, {.version = 8, .word_size = 8, .machine = "x86_64", .rips = {0xffffffff80100000, 1}}));
     for (const bool old : {false, true}) seeds.add("xen_core", old ? "paravirtual old" : "paravirtual", write_xen(memory, {.paravirtual = true, .old_word = old ? 8u : 0u}));
+    for (const uint64_t block : {512u, 2048u})
+        seeds.add("s390", "zlib in blocks of " + std::to_string(block),
+                  write_s390(parse_memory("0-9 number\n 12-15 noise\n 300 number"),
+                             {.extended = true, .zlib = true, .plain_pages = 4, .entry_bytes = 16384, .block_bytes = block})[0]);
     for (const uint32_t version : {1u, 3u, 4u, 5u, 6u, 7u})
         seeds.add("vmware_guest", "guest" + std::to_string(version), write_guest(memory, version));
     for (const uint32_t id : {0xbed0bed0u, 0xbed3bed3u, 0xbad1bad1u}) seeds.add("vmware", "vmss" + std::to_string(id), write_vmss(memory, true, 2, id));

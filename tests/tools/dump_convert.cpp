@@ -5,7 +5,7 @@
 //     any machine    lkcd, lkcd-rle, lime, avml, kdump, split (a second file: OUT.2), raw
 //     QEMU has it    stream, libvirt
 //     x86            diskdump, sadump, sadump-media, vmss, xen, xen-old, and those with their pages in order, xen-sorted and xen-old-sorted
-//     s390x          s390, s390-extended, vmdump
+//     s390x          s390, s390-extended, s390-zlib, vmdump
 //
 // raw and s390 have zeroes where the dump has nothing. Registers are kept by what has room for notes; those of x86 that keep
 // control registers have them from QEMU's notes, where the dump has those.
@@ -137,7 +137,8 @@ std::vector<std::byte> convert_x86(std::string_view format, const Dump& dump, co
 }
 
 std::vector<std::byte> convert_s390x(std::string_view format, const FixtureMemory& memory) {
-    if (format.starts_with("s390")) return write_s390(stored_only(memory), {.extended = format == "s390-extended"})[0];
+    if (format.starts_with("s390"))
+        return write_s390(stored_only(memory), {.extended = format != "s390", .zlib = format == "s390-zlib"})[0];
     if (format == "vmdump") return write_vmdump(stored_only(memory));
     throw UsageError(fmt::format("unknown format \"{}\"", format));
 }

@@ -3,8 +3,10 @@
 #include "tests/fixtures/libkdumpfile.hpp"
 #include "tests/fixtures/open_fixture.hpp"
 #include "tests/fixtures/s390_writer.hpp"
+#include <atomic>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <thread>
 
 using namespace kcrash;
 using namespace kcrash::fixtures;
@@ -179,6 +181,104 @@ TEST_CASE("s390: damaged headers and segments are refused with what is wrong") {
     extended[4096 + 7] = std::byte{0};
     extended[4096 + 5] = std::byte{0x40}; // now it is where the second one is
     CHECK(open_error(extended) == "FILE: damaged s390 dump: two segments have memory at 0x400000");
+}
+
+TEST_CASE("s390: a packed dump is read as a plain one, whatever the blocks of its disk are") {
+    const FixtureMemory memory = parse_memory("0-ff number\n 100-1ff noise\n 200-2ff number\n 4ff number\n 5ff number\n 680 number");
+    const OpenFixture plain(write_s390(memory)[0]);
+    for (const uint64_t block : {512u, 1024u, 2048u, 4096u}) {
+        CAPTURE(block);
+        const OpenFixture fixture(write_s390(memory, {.extended = true, .zlib = true, .block_bytes = block})[0]);
+        CHECK(fixture.info().format == "s390 dump extended v2");
+        CHECK(fixture.info().compression == "zlib");
+        CHECK(fixture.info().warnings.empty());
+        for (uint64_t frame = 0; frame < 0x681; ++frame) CHECK(fixture.page(frame) == plain.page(frame));
+        CHECK(fixture.fault(0x681) == Fault::not_in_dump);
+        CHECK(fixture.dump->file_offset(PageFrame(2)) == FileOffset(4 * 4096)); // the first megabyte is not packed
+        CHECK(fixture.dump->file_offset(PageFrame(0x102)) == FileOffset((2 + 0x100 + 1 + 2) * 4096)); // this one does not shrink
+        CHECK_FALSE(fixture.dump->file_offset(PageFrame(0x202)));
+        CHECK_FALSE(fixture.dump->file_offset(PageFrame(0x302)));
+    }
+}
+
+TEST_CASE("s390: a dump of a tool that could pack and did not is a plain one") {
+    const OpenFixture small(write_s390(parse_memory("0-f number"), {.extended = true, .zlib = true})[0]);
+    CHECK(small.info().compression == "none");
+    CHECK(small.info().warnings.empty());
+    CHECK(small.has_number(0xf));
+    const OpenVolumes volumes(write_s390(sparse_memory(), {.extended = true, .volumes = {0x200}, .zlib = true}), {0, 1});
+    const auto dump = open_dump(volumes.paths);
+    CHECK(dump->info().compression == "none");
+    for (const auto& [frame, page] : sparse_memory().pages) CHECK(has_number(*dump, frame));
+}
+
+TEST_CASE("s390: many threads read a packed dump") {
+    const OpenFixture fixture(write_s390(sparse_memory(), {.extended = true, .zlib = true, .entry_bytes = 16384})[0]);
+    std::atomic<unsigned> wrong = 0;
+    std::vector<std::thread> threads;
+    for (unsigned n = 0; n < 4; ++n)
+        threads.emplace_back([&] {
+            for (uint64_t frame = 0x400; frame < 0x500; ++frame) wrong += !fixture.has_number(frame);
+        });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(wrong == 0);
+}
+
+namespace {
+
+// 16 pages of plain memory, a segment with entries of 4 pages: 0x10 to 0x13, 0x14 to 0x17, which do not shrink, 0x18 to 0x1b.
+constexpr size_t packed_segment = (1 + 1 + 16) * 4096, first_entry = packed_segment + 52;
+
+std::vector<std::byte> small_packed(size_t at = 0, uint64_t value = 0, size_t size = 0) {
+    auto bytes = write_s390(parse_memory("0-13 number\n 14-17 noise\n 18-1b number"),
+                            {.extended = true, .zlib = true, .plain_pages = 16, .entry_bytes = 16384})[0];
+    for (size_t i = 0; i < size; ++i) bytes[at + i] = static_cast<std::byte>(value >> (size - 1 - i) * 8);
+    return bytes;
+}
+
+} // namespace
+
+TEST_CASE("s390: a damaged entry costs its own pages and no others") {
+    const OpenFixture good(small_packed());
+    const auto check = [&](const std::vector<std::byte>& bytes, uint64_t bad, Fault fault) {
+        const OpenFixture fixture(bytes);
+        for (uint64_t frame = 0; frame < 0x1c; ++frame) {
+            CAPTURE(frame);
+            if (frame >= bad && frame < bad + 4) CHECK(fixture.fault(frame) == fault);
+            else CHECK(fixture.page(frame) == good.page(frame));
+        }
+    };
+    check(small_packed(packed_segment + 4096, 0xffff, 2), 0x10, Fault::damaged);          // no zlib stream
+    check(small_packed(packed_segment + 4096 + 100, ~uint64_t{0}, 8), 0x10, Fault::damaged); // one that was changed
+    check(small_packed(first_entry, 0x7fffffff, 4), 0x10, Fault::damaged);                // behind its segment
+    check(small_packed(first_entry, 1, 4), 0x10, Fault::damaged);                         // what is there does not unpack
+    check(small_packed(first_entry + 4, 0xffffffff, 4), 0x14, Fault::damaged);            // plain, behind its segment
+    check(small_packed(first_entry + 8, 0, 4), 0x18, Fault::none);                        // another's place: its bytes, as the file says
+}
+
+TEST_CASE("s390: a packed dump that was cut gives what it has") {
+    const auto whole = small_packed();
+    const OpenFixture fixture{std::span(whole).first(packed_segment + 2 * 4096 + 100)};
+    CHECK(fixture.info().truncated);
+    CHECK(fixture.has_number(0x11));
+    CHECK(fixture.fault(0x15) == Fault::truncated);
+    CHECK(fixture.fault(0x19) == Fault::truncated);
+}
+
+TEST_CASE("s390: packed segments and headers that cannot be are refused with what is wrong") {
+    const std::string advice = "convert it with zgetdump, which needs the disk itself and not a copy";
+    CHECK(open_error(small_packed(97, 2, 1)) ==
+          "FILE: an s390 dump packed with zlib, version 2 of it; kcrash reads version 1; " + advice);
+    CHECK(open_error(small_packed(8, 3, 4)) == "FILE: an s390 dump v3 packed with zlib; kcrash reads those of v2; " + advice);
+    CHECK(open_error(small_packed(98, 0, 4)) == "FILE: damaged s390 dump header: 0 bytes of memory in a packed entry");
+    CHECK(open_error(small_packed(98, 4097, 4)) == "FILE: damaged s390 dump header: 4097 bytes of memory in a packed entry");
+    CHECK(open_error(small_packed(98, 0xfffff000, 4)) == "FILE: damaged s390 dump header: 4294963200 bytes of memory in a packed entry");
+    for (const uint64_t count : {uint64_t{2}, uint64_t{0}, uint64_t{0xffffffff}})
+        CHECK(open_error(small_packed(packed_segment + 48, count, 4)) ==
+              fmt::format("FILE: damaged s390 dump: the segment at offset 0x12000 has {} packed entries for 49152 bytes of memory", count));
+    const OpenFixture large(small_packed(packed_segment + 24, 0xffffffff, 4)); // its size: the file ends before
+    CHECK(large.info().truncated);
+    CHECK(large.has_number(0x13));
 }
 
 TEST_CASE("VMDUMP: pages, zeroes and the registers of every CPU are read") {
