@@ -12,7 +12,7 @@ namespace kcrash {
 
 extern const DumpFormat kdump_format, diskdump_format, xen_core_format, elf_format, lkcd_format, s390_format, vmdump_format,
     sadump_format;
-extern const DumpFormat lime_format, avml_format, qemu_stream_format, libvirt_format, vmware_format, vmware_guest_format;
+extern const DumpFormat lime_format, avml_format, qemu_stream_format, qcow2_format, libvirt_format, vmware_format, vmware_guest_format;
 extern const DumpFormat unread_format;
 
 std::span<const DumpFormat* const> dump_formats() {
@@ -20,7 +20,7 @@ std::span<const DumpFormat* const> dump_formats() {
         &kdump_format,        &diskdump_format,
         &xen_core_format, // before ELF, which it may be
         &elf_format,          &lkcd_format,        &s390_format,    &vmdump_format, &sadump_format, &lime_format,
-        &avml_format,         &qemu_stream_format, &libvirt_format, &vmware_format, &unread_format,
+        &avml_format,         &qemu_stream_format, &qcow2_format,  &libvirt_format, &vmware_format, &unread_format,
         &vmware_guest_format, // it has no magic number
     };
     return formats;

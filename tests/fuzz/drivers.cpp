@@ -18,7 +18,7 @@
 namespace kcrash {
 extern const DumpFormat kdump_format, diskdump_format, xen_core_format, elf_format, lkcd_format, s390_format, vmdump_format,
     sadump_format;
-extern const DumpFormat lime_format, avml_format, qemu_stream_format, libvirt_format, vmware_format, vmware_guest_format;
+extern const DumpFormat lime_format, avml_format, qemu_stream_format, qcow2_format, libvirt_format, vmware_format, vmware_guest_format;
 extern const DumpFormat unread_format;
 } // namespace kcrash
 
@@ -192,6 +192,7 @@ std::vector<Driver> make_drivers() {
         format("lime", lime_format, {"core/dump/lime.cpp", "core/dump/mapped.cpp"}),
         format("avml", avml_format, {"core/dump/avml.cpp", "core/dump/snappy_frames.cpp"}),
         format("qemu_stream", qemu_stream_format, {"core/dump/qemu_stream.cpp", "core/dump/qemu_pages.cpp", "core/dump/qemu_machines.cpp", "core/dump/qemu_cpus.cpp"}),
+        format("qcow2", qcow2_format, {"core/dump/qcow2.cpp"}),
         format("libvirt", libvirt_format, {"core/dump/libvirt.cpp"}),
         format("vmware", vmware_format, {"core/dump/vmware.cpp", "core/dump/x86_notes.cpp"}),
         format("vmware_guest", vmware_guest_format, {"core/dump/vmware_guest.cpp"}),

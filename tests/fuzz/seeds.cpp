@@ -7,6 +7,7 @@
 #include "tests/fixtures/memory_files.hpp"
 #include "tests/fixtures/notes_writer.hpp"
 #include "tests/fixtures/packed_writer.hpp"
+#include "tests/fixtures/qcow2_writer.hpp"
 #include "tests/fixtures/s390_writer.hpp"
 #include "tests/fixtures/xen_writer.hpp"
 #include "tests/fuzz/drivers.hpp"
@@ -57,7 +58,7 @@ void add_formats(const Seeds& seeds) {
     const std::map<std::string, std::string> drivers{
         {"kdump", "kdump"}, {"diskdump", "diskdump"}, {"flattened", "flattened"}, {"ELF", "elf"},      {"LKCD", "lkcd"},
         {"s390", "s390"},   {"VMDUMP", "vmdump"},     {"sadump", "sadump"},       {"Xen", "xen_core"}, {"LiME", "lime"},
-        {"AVML", "avml"},   {"QEMU", "qemu_stream"},  {"libvirt", "libvirt"},     {"VMware", "vmware"}};
+        {"AVML", "avml"},   {"QEMU", "qemu_stream"},  {"libvirt", "libvirt"}, {"qcow2", "qcow2"},     {"VMware", "vmware"}};
     for (const auto& sample : samples_of_every_format())
         seeds.add(drivers.at(sample.name.substr(0, sample.name.find_first_of(", "))), sample.name, sample.bytes);
     FixtureMemory memory = parse_memory("0-3 number\n 8 zero\n 9 number");
@@ -143,6 +144,8 @@ void add_streams(const Seeds& seeds) {
                                                    {{"env.gpr", 32, 8}, {"env.pc", 1, 8}, {"env.CSR_ERA", 1, 8}, {"env.CSR_BADV", 1, 8}})));
     seeds.add("qemu_stream", "cut", write_qemu_stream(memory, {.whole = false}));
     const Bytes plain = write_qemu_stream(memory);
+    seeds.add("qcow2", "several", write_qcow2(plain, {.version = 2, .cluster_bits = 9, .disk = 1, .snapshots = {{"1", "a", true, 0}, {"2", "b", false}, {"3", "c", true, 8}}}).file.bytes);
+    seeds.add("qcow2", "none", write_qcow2({}, {.cluster_bits = 9, .disk = 1, .snapshots = {{"1", "a", false}}}).file.bytes);
     const auto with = [&](const char* name, std::string_view data) { // a subsection of the configuration
         ByteImage part(ByteOrder::big);
         part.put<uint8_t>(0, 5);

@@ -8,6 +8,7 @@
 #include "tests/fixtures/lkcd_writer.hpp"
 #include "tests/fixtures/memory_files.hpp"
 #include "tests/fixtures/open_fixture.hpp"
+#include "tests/fixtures/qcow2_writer.hpp"
 #include "tests/fixtures/s390_writer.hpp"
 #include "tests/fixtures/sadump_writer.hpp"
 #include "tests/fixtures/seen.hpp"
@@ -166,6 +167,7 @@ TEST_CASE("formats and machines: QEMU's stream, where the machine type tells") {
         if (!machine.qemu) continue;
         const auto stream = write_qemu_stream(memory_of(machine), {.machine = machine.qemu, .block = machine.block});
         check(machine, stream, machine.memory_begin);
+        check(machine, write_qcow2(stream).file.bytes, machine.memory_begin);
         check(machine, write_libvirt(stream), machine.memory_begin);
     }
 }

@@ -6,6 +6,7 @@
 #include "tests/fixtures/memory_files.hpp"
 #include "tests/fixtures/open_fixture.hpp"
 #include "tests/fixtures/packed_writer.hpp"
+#include "tests/fixtures/qcow2_writer.hpp"
 #include <doctest/doctest.h>
 #include <elf.h>
 #include <filesystem>
@@ -492,7 +493,8 @@ TEST_CASE("memory notes: found across windows, at any alignment and in both byte
 TEST_CASE("memory files: random damage never crashes or hangs") {
     const FixtureMemory memory = some_memory();
     const std::vector<std::vector<std::byte>> seeds{write_lime(memory), write_avml(memory), write_qemu_stream(memory),
-                                                    write_libvirt(write_qemu_stream(memory)), write_vmss(memory, true)};
+                                                    write_libvirt(write_qemu_stream(memory)), write_vmss(memory, true),
+                                                    write_qcow2(write_qemu_stream(memory), {.cluster_bits = 9}).file.bytes};
     std::mt19937 random(2025);
     const uint64_t interesting[] = {
         0, 1, 0xff, 0xffff, 0x7fffffff, 0xffffffff, UINT64_MAX, uint64_t{1} << 63, uint64_t{1} << 32, 4096, 4095};
