@@ -4,7 +4,7 @@
 
     tests/formats/run.py
 
-The sample formats-6.1 has the memory of a stopped guest as QEMU's pmemsave wrote it: the truth for every other file of that moment, page
+The samples formats-6.1 and formats-6.1-newer-qemu have the memory of a stopped guest as QEMU's pmemsave wrote it: the truth for every other file of that moment, page
 by page. What kcrash says of one is compared with what it says of QEMU's own ELF dump. Uses nbdkit, debuginfod and loop devices where they
 are; without them those tests are skipped and counted.
 """
@@ -74,18 +74,21 @@ class Suite:
             shutil.copyfileobj(stream, out, 1 << 20)
         expected, errors = self.say(sample / "dump.elf")
         self.count.check("swapper/0" in expected and "delay_tsc" in expected, "QEMU's ELF dump answers", errors)
-        seen, failed = Seen("formats-6.1"), self.count.failed
+        seen, failed = Seen(sample.name), self.count.failed
         release = self.identity(sample / "dump.elf")[0]["items"][0]["release"]
         for name, dump, kind, registers in (("QEMU's stream", sample / "stream", "QEMU migration stream", True),
+                                            ("QEMU's mapped-ram", sample / "mapped", "QEMU migration stream", True),
                                             ("libvirt's save file", saved, "libvirt save file", True),
                                             ("dump-guest-memory with paging", sample / "paging.elf", "ELF", True),
                                             ("LiME", lime, "LiME", False), ("raw memory", raw, "raw memory", False)):
+            if name == "QEMU's mapped-ram" and not dump.exists():
+                continue  # QEMU before 9.0 has none
             document, result = self.identity(dump)
             facts = document["items"][0]
             self.count.check(facts["format"] == kind and facts["release"] == release and facts["architecture"] == "x86_64", f"--identify of {name}",
                              result.stdout + result.stderr)
             # Behind a video card's window, from 0xa0000 to 0xbffff, a stream has the memory and pmemsave the card.
-            self.same_pages(name, str(lime) if dump in (saved, sample / "stream") else raw, str(dump))
+            self.same_pages(name, str(lime) if dump in (saved, sample / "stream", sample / "mapped") else raw, str(dump))
             if registers:
                 self.count.check(self.say(dump)[0] == expected, f"{name}: the commands say what they say of QEMU's ELF dump", self.say(dump)[1])
             else:
@@ -286,11 +289,11 @@ def main():
     options = tool.parser(__doc__.splitlines()[0]).parse_args()
     count = tool.Count("formats")
     suite = Suite(options, count)
-    sample = samples() / "formats-6.1"
-    if (sample / "KEY").exists():
-        suite.qemu(sample)
-    else:
-        count.skip("formats-6.1 was not made: vmcore-samples/make formats-6.1")
+    for name in ("formats-6.1", "formats-6.1-newer-qemu"):
+        if (samples() / name / "KEY").exists():
+            suite.qemu(samples() / name)
+        else:
+            count.skip(f"{name} was not made: vmcore-samples/make {name}")
     committed = tool.committed_sample()
     if committed:
         suite.packed(committed.dump)
