@@ -146,7 +146,7 @@ void say(Report& report, const std::string& path) {
             return report.record("identity", identity.layout, identity.fields);
         }
     }
-    const ShortNoteSearch limit(uint64_t{384} << 20);
+    const ShortNoteSearch limit(uint64_t{1} << 30); // bytes
     const auto dump = open_dump({path});
     const Told told = told_by(*dump);
     add_dump(identity, *dump, told);

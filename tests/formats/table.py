@@ -29,7 +29,7 @@ ROWS = [
     ("kdump-compressed", r"kdump-compressed v\d", []),
     ("- split set", r"kdump-compressed v\d \(split\)", []),
     ("- flattened", r"flattened .*", []),
-    ("diskdump, netdump", r"diskdump.*", X86),
+    ("diskdump", r"diskdump.*", X86),
     ("LKCD", r"LKCD.*", ["x86_64", "i386", "arm", "s390x", "ppc64le"]),
     ("s390 stand-alone", r"s390.*", Z),
     ("z/VM VMDUMP", r"VMDUMP.*", Z),
