@@ -113,8 +113,10 @@ bool wait_for_key(pollfd& input) {
     if (continued) {
         continued = 0;
         wait_for_foreground();
-        rl_cleanup_after_signal();
-        rl_reset_after_signal();
+        if (!RL_ISSTATE(RL_STATE_TERMPREPPED) || !is_prepared()) { // one SIGCONT may be told twice: a line's settings stay while it is edited
+            rl_cleanup_after_signal();
+            rl_reset_after_signal();
+        }
         rl_reset_screen_size();
         rl_forced_update_display();
     }

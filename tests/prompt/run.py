@@ -270,6 +270,20 @@ class Suite:
         shell.read_until("shell$ ")
         shell.close()
 
+    def continued_again(self):
+        """One fg may be told as two SIGCONTs, when another thread took it first: a line's settings stay while it is edited."""
+        terminal = self.start("-s")
+        terminal.type("set rad")
+        terminal.read_until("set rad")
+        seen = 0
+        for _ in range(100):
+            os.kill(terminal.child, signal.SIGCONT)
+            for _ in range(1500):  # some milliseconds
+                seen |= termios.tcgetattr(terminal.descriptor)[3] & (termios.ICANON | termios.ECHO)
+        self.check(not seen, "the terminal stays readline's", seen)
+        self.check("radix: 10 (decimal)\n" in terminal.command("ix"), "the line is still there", terminal.text)
+        terminal.leave()
+
     def several_lines(self):
         """"define ... end" and "python ... end" of GDB's language, typed line by line."""
         terminal = self.start("-s")
@@ -372,7 +386,7 @@ def main():
     suite = Suite(options, sample, count)
     for test in (suite.banner_and_exit, suite.failure_is_remembered, suite.completion, suite.history, suite.pager,
                  suite.leaving_the_pager_early, suite.interrupt, suite.pipes_and_files, suite.signals_while_readline_waits,
-                 suite.stopped_and_continued, suite.several_lines, suite.progress, suite.rc_file):
+                 suite.stopped_and_continued, suite.continued_again, suite.several_lines, suite.progress, suite.rc_file):
         try:
             test()
         except (TimeoutError, EOFError) as error:
