@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A file inside gzip: no index comes with it, so one is made by unpacking all of it once, when it is opened.
+// A file inside gzip: no index comes with it, so one is made by unpacking all of it once, when it is opened; for a quick look only as far
+// as it is read.
 //
 // At every megabyte or so of output a point is kept: where in the file the decoder stood (a byte and a bit of it) and the 32 KiB
 // of output before it, which is all the state that deflate has between two of its blocks. From the point before an offset, at
@@ -39,19 +40,28 @@ struct Inflater {
     bool good = false;
 };
 
-// One pass over the file.
+// One pass over the file, in as many steps as it takes.
 class Indexer {
 public:
-    explicit Indexer(const ByteSource& file) : file_(file), input_(input_bytes), window_(2 * window_bytes) {}
-
-    std::vector<Point> run(uint64_t& total, bool& truncated) {
-        Inflater inflater(15 + 16);
-        if (!inflater.good) throw FileError(fmt::format("{}: zlib cannot start", file_.path()));
-        z_stream& z = inflater.stream;
+    explicit Indexer(std::shared_ptr<const ByteSource> source)
+        : source_(std::move(source)), file_(*source_), input_(input_bytes), window_(2 * window_bytes), inflater_(15 + 16) {
+        if (!inflater_.good) throw FileError(fmt::format("{}: zlib cannot start", file_.path()));
         add_member();
-        while (true) {
+    }
+
+    const ByteSource& file() const { return file_; }
+    const std::vector<Point>& points() const { return points_; } // ascending; there is one at 0
+    uint64_t out() const { return out_; }                        // bytes that are unpacked so far
+    uint64_t thinned() const { return thinned_; }                // how often points were dropped: numbers of points hold until then
+    bool over() const { return over_; }
+    bool truncated() const { return over_ && !ended_; }
+
+    // On to a point that is behind this byte, or to the end.
+    void run(uint64_t until) {
+        z_stream& z = inflater_.stream;
+        while (!over_ && points_.back().out <= until) {
             check_interrupt();
-            if (z.avail_in == 0 && !refill(z)) break;
+            if ((over_ = z.avail_in == 0 && !refill(z))) break;
             // The window is the second half of the buffer: it fills, and moves down.
             if (z.avail_out == 0) {
                 std::memmove(window_.data(), window_.data() + window_bytes, window_bytes);
@@ -63,21 +73,16 @@ public:
             in_ += in_before - z.avail_in;
             out_ += out_before - z.avail_out;
             if (result == Z_STREAM_END) {
-                if (!next_member(z)) {
-                    ended_ = true;
-                    break;
-                }
-                continue;
+                if (next_member(z)) continue;
+                over_ = ended_ = true;
+                break;
             }
-            if (result != Z_OK && result != Z_BUF_ERROR) break; // damaged: what is before it can be read
+            if ((over_ = result != Z_OK && result != Z_BUF_ERROR)) break; // damaged: what is before it can be read
             if (out_ - points_.back().out > largest_piece)
                 throw FileError(fmt::format("{}: is packed with gzip in blocks that are too large to find anything in; unpack it",
                                             file_.path()));
             if ((z.data_type & 128) && !(z.data_type & 64) && out_ - points_.back().out >= span_) add_point(z);
         }
-        total = out_;
-        truncated = !ended_;
-        return std::move(points_);
     }
 
 private:
@@ -116,50 +121,61 @@ private:
             if (point.window.empty() || n++ % 2) points_[kept++] = std::move(point);
         points_.resize(kept);
         windows_ = n / 2;
+        ++thinned_;
     }
 
+    std::shared_ptr<const ByteSource> source_;
     const ByteSource& file_;
     std::vector<std::byte> input_, window_;
     std::vector<Point> points_;
     size_t windows_ = 0; // points that have one
-    uint64_t in_ = 0, out_ = 0, span_ = first_span;
-    bool ended_ = false;
+    uint64_t in_ = 0, out_ = 0, span_ = first_span, thinned_ = 0;
+    bool over_ = false, ended_ = false; // at the end, or where it is damaged; at the end
+    Inflater inflater_;
 };
 
 class GzipFile final : public ByteSource {
 public:
-    GzipFile(std::shared_ptr<const ByteSource> file, std::vector<Point> points, uint64_t size)
-        : file_(std::move(file)), points_(std::move(points)), size_(size) {}
+    explicit GzipFile(std::unique_ptr<Indexer> index) : index_(std::move(index)), file_(index_->file()) {}
 
     Fault try_read(FileOffset at, std::span<std::byte> into) const override {
+        std::unique_lock<std::mutex> growing; // held while the index is not whole: it is one thread's then
+        if (!whole_) {
+            growing = std::unique_lock(growth_);
+            uint64_t end = 0;
+            index_->run(__builtin_add_overflow(at.value, into.size(), &end) ? UINT64_MAX : end);
+        }
+        const std::vector<Point>& points = index_->points();
+        const uint64_t size = index_->out();
         uint64_t offset = at.value;
         while (!into.empty()) {
-            if (offset >= size_) return Fault::truncated;
+            if (offset >= size) return Fault::truncated;
             const auto behind =
-                std::upper_bound(points_.begin(), points_.end(), offset, [](uint64_t a, const Point& p) { return a < p.out; });
-            const size_t n = static_cast<size_t>(behind - points_.begin()) - 1;
-            BlockCache::Block piece = cache_.find(n);
+                std::upper_bound(points.begin(), points.end(), offset, [](uint64_t a, const Point& p) { return a < p.out; });
+            const size_t n = static_cast<size_t>(behind - points.begin()) - 1;
+            const uint64_t id = index_->thinned() << 32 | n;
+            BlockCache::Block piece = cache_.find(id);
             if (!piece) {
                 const std::lock_guard held(unpacking_);
-                piece = cache_.find(n);
+                piece = cache_.find(id);
                 if (!piece) {
-                    const uint64_t end = behind == points_.end() ? size_ : behind->out;
-                    auto bytes = std::make_shared<std::vector<std::byte>>(end - points_[n].out);
-                    if (const Fault fault = unpack(points_[n], *bytes); fault != Fault::none) return fault;
+                    const uint64_t end = behind == points.end() ? size : behind->out;
+                    auto bytes = std::make_shared<std::vector<std::byte>>(end - points[n].out);
+                    if (const Fault fault = unpack(points[n], *bytes); fault != Fault::none) return fault;
                     piece = bytes;
-                    cache_.add(n, piece);
+                    cache_.add(id, piece);
                 }
             }
-            const size_t skip = static_cast<size_t>(offset - points_[n].out), take = std::min(into.size(), piece->size() - skip);
+            const size_t skip = static_cast<size_t>(offset - points[n].out), take = std::min(into.size(), piece->size() - skip);
             std::memcpy(into.data(), piece->data() + skip, take);
             into = into.subspan(take);
             offset += take;
         }
         return Fault::none;
     }
-    uint64_t size() const override { return size_; }
-    const std::string& path() const override { return file_->path(); }
-    std::optional<uint64_t> fetched() const override { return file_->fetched(); }
+    uint64_t size() const override { return whole_ ? index_->out() : unknown_size; }
+    const std::string& path() const override { return file_.path(); }
+    std::optional<uint64_t> fetched() const override { return file_.fetched(); }
 
 private:
     Fault unpack(const Point& point, std::span<std::byte> into) const {
@@ -169,7 +185,7 @@ private:
         z_stream& z = inflater.stream;
         if (point.bits) {
             std::array<std::byte, 1> before;
-            if (const Fault fault = file_->try_read(FileOffset(point.in - 1), before); fault != Fault::none) return fault;
+            if (const Fault fault = file_.try_read(FileOffset(point.in - 1), before); fault != Fault::none) return fault;
             inflatePrime(&z, point.bits, static_cast<int>(before[0]) >> (8 - point.bits));
         }
         if (!point.window.empty()) inflateSetDictionary(&z, reinterpret_cast<const Bytef*>(point.window.data()), window_bytes);
@@ -177,9 +193,9 @@ private:
         z.next_out = reinterpret_cast<Bytef*>(into.data());
         z.avail_out = static_cast<uInt>(into.size());
         for (uint64_t in = point.in; z.avail_out > 0;) {
-            const uint64_t n = std::min<uint64_t>(input.size(), file_->size() - std::min(file_->size(), in));
+            const uint64_t n = std::min<uint64_t>(input.size(), file_.size() - std::min(file_.size(), in));
             if (n == 0) return Fault::truncated;
-            if (const Fault fault = file_->try_read(FileOffset(in), std::span(input).first(n)); fault != Fault::none)
+            if (const Fault fault = file_.try_read(FileOffset(in), std::span(input).first(n)); fault != Fault::none)
                 return fault;
             z.next_in = reinterpret_cast<Bytef*>(input.data());
             z.avail_in = static_cast<uInt>(n);
@@ -195,25 +211,25 @@ private:
         return Fault::none;
     }
 
-    std::shared_ptr<const ByteSource> file_;
-    std::vector<Point> points_;
-    uint64_t size_;
-    mutable std::mutex unpacking_;
+    std::unique_ptr<Indexer> index_;
+    const ByteSource& file_;
+    const bool whole_ = index_->over();
+    mutable std::mutex growth_, unpacking_;
     BlockCache cache_{cache_bytes};
 };
 
 } // namespace
 
-std::shared_ptr<const ByteSource> open_gzip(std::shared_ptr<const ByteSource> file, std::vector<std::string>& warnings) {
-    uint64_t size = 0;
-    bool truncated = false;
-    auto points = Indexer(*file).run(size, truncated);
-    if (size == 0) throw FileError(fmt::format("{}: damaged gzip file: nothing can be unpacked", file->path()));
-    if (truncated)
-        warnings.push_back(fmt::format("{}: damaged or truncated gzip file: {} bytes can be unpacked", file->path(), size));
-    warnings.push_back(fmt::format(
-        "{}: gzip has no index: all of it was unpacked once to make one; unpack it if you open it often", file->path()));
-    return std::make_shared<GzipFile>(std::move(file), std::move(points), size);
+std::shared_ptr<const ByteSource> open_gzip(std::shared_ptr<const ByteSource> file, std::vector<std::string>& warnings, bool quickly) {
+    const std::string path = file->path();
+    auto index = std::make_unique<Indexer>(std::move(file));
+    index->run(quickly ? 0 : UINT64_MAX);
+    const uint64_t size = index->out();
+    if (size == 0) throw FileError(fmt::format("{}: damaged gzip file: nothing can be unpacked", path));
+    if (index->truncated()) warnings.push_back(fmt::format("{}: damaged or truncated gzip file: {} bytes can be unpacked", path, size));
+    if (!quickly)
+        warnings.push_back(fmt::format("{}: gzip has no index: all of it was unpacked once to make one; unpack it if you open it often", path));
+    return std::make_shared<GzipFile>(std::move(index));
 }
 
 } // namespace kcrash

@@ -70,9 +70,9 @@ std::vector<std::byte> packed_head(const ByteSource& file, std::string_view pack
 }
 
 std::shared_ptr<const ByteSource> open_packed(std::shared_ptr<const ByteSource> file, std::string_view packer,
-                                              std::vector<std::string>& warnings) {
+                                              std::vector<std::string>& warnings, bool quickly) {
     if (packer == "xz") return open_xz(std::move(file));
-    if (packer == "gzip") return open_gzip(std::move(file), warnings);
+    if (packer == "gzip") return open_gzip(std::move(file), warnings, quickly);
     if (packer == "lzop") return open_lzop(std::move(file), warnings);
     throw FileError(fmt::format("{}: is packed with {}, in which nothing can be found without unpacking all of it; unpack it",
                                 file->path(), packer));

@@ -12,13 +12,13 @@ std::string_view packer_of(std::span<const std::byte> head);
 // The first n bytes of what gzip, xz or lzop hold; fewer when there are not as many or they are damaged, none of another packer.
 std::vector<std::byte> packed_head(const ByteSource& file, std::string_view packer, size_t n);
 // What is inside, unpacked piece by piece as it is read. FileError with advice when that is not possible. `warnings` says what it
-// cost.
+// cost. quickly: as far as it is read and no further, so that its size is not known at first (unknown_size), nor whether all of it is there.
 std::shared_ptr<const ByteSource> open_packed(std::shared_ptr<const ByteSource> file, std::string_view packer,
-                                              std::vector<std::string>& warnings);
+                                              std::vector<std::string>& warnings, bool quickly = false);
 
 // One for each packer that can be read so.
 std::shared_ptr<const ByteSource> open_xz(std::shared_ptr<const ByteSource> file);
-std::shared_ptr<const ByteSource> open_gzip(std::shared_ptr<const ByteSource> file, std::vector<std::string>& warnings);
+std::shared_ptr<const ByteSource> open_gzip(std::shared_ptr<const ByteSource> file, std::vector<std::string>& warnings, bool quickly = false);
 std::shared_ptr<const ByteSource> open_lzop(std::shared_ptr<const ByteSource> file, std::vector<std::string>& warnings);
 // Of lzop, for packed_head().
 std::vector<std::byte> lzop_head(const ByteSource& file, size_t n);

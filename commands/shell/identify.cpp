@@ -108,7 +108,7 @@ void add_dump(Identity& identity, const Dump& dump, const Told& by) {
     identity.quietly("what", std::string("dump"));
     identity.quietly("partial", info.partial);
     identity.quietly("incomplete", info.incomplete);
-    identity.quietly("truncated", info.truncated);
+    identity.quietly("truncated", info.end_unseen ? CellValue{Nothing{}} : CellValue{info.truncated});
     identity.quietly("split", info.split);
     if (by.arch) add_architecture(identity, by.arch->elf_machine, by.arch->order, by.arch->word_size);
     else add_architecture(identity, info.elf_machine, info.order, info.word_size);
@@ -147,7 +147,7 @@ void say(Report& report, const std::string& path) {
         }
     }
     const ShortNoteSearch limit(uint64_t{1} << 30); // bytes
-    const auto dump = open_dump({path});
+    const auto dump = open_dump({path}, true);
     const Told told = told_by(*dump);
     add_dump(identity, *dump, told);
     if (const auto fetched = dump->fetched()) identity.add("FETCHED", "fetched", BytesValue{*fetched}, " bytes");
@@ -155,6 +155,7 @@ void say(Report& report, const std::string& path) {
     for (const DeviceDump& device : device_dumps(*dump))
         report.record("device_dump", " DEVICE DUMP: {name}, {size} bytes at 0x{offset}",
                       {{"name", device.name}, {"size", BytesValue{device.data.size()}}, {"offset", HexValue{device.offset}}});
+    if (dump->info().end_unseen) report.record("unseen", "    NOT SEEN: the end of what is packed: whether all of it is there", {});
     for (const std::string& part : missing_parts(*dump, told.info)) report.record("missing", "     MISSING: {what}", {{"what", part}});
     for (const std::string& warning : dump->info().warnings) report.note(Severity::warning, warning);
 }

@@ -48,6 +48,6 @@ std::optional<Note> diskdump_registers(const ByteSource& file, const KdumpHeader
 }
 
 extern const DumpFormat diskdump_format;
-const DumpFormat diskdump_format{"diskdump", probe, open_kdump};
+const DumpFormat diskdump_format{"diskdump", probe, open_kdump, true, true};
 
 } // namespace kcrash

@@ -44,6 +44,7 @@ struct DumpInfo {
     bool partial = false;               // the dump tool left pages out on purpose
     bool incomplete = false;            // the dump tool ran out of room
     bool truncated = false;             // the file is shorter than its own headers say
+    bool end_unseen = false;            // opened for a quick look: whether all of the file is there was not found out
     bool excluded_vmemmap = false;
     bool live = false;                 // the running kernel: what is read twice may differ
     bool split = false;                // several files make one dump
@@ -62,7 +63,8 @@ struct PhysicalRange {
 
 class Dump;
 // Opens one file, the files of one split set in any order, or raw memory as FILE@ADDRESS[,FILE@ADDRESS]... Throws FileError.
-std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths);
+// quickly: to tell what it is. What is packed is unpacked only as far as that needs.
+std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths, bool quickly = false);
 
 class Dump {
 public:
@@ -92,7 +94,7 @@ public:
     std::optional<uint64_t> fetched() const;
 
 protected:
-    friend std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths); // adds what the wrapper knows
+    friend std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths, bool quickly); // adds what the wrapper knows
     std::vector<std::shared_ptr<const ByteSource>> files_; // as they lie on the disk, or behind the network
     DumpInfo info_;
     std::vector<Note> notes_;
@@ -108,6 +110,7 @@ struct DumpFormat {
     Probe (*probe)(std::span<const std::byte> head); // the first bytes of the file, up to 8192
     std::unique_ptr<Dump> (*open)(std::vector<std::shared_ptr<const ByteSource>> files);
     bool readable = true; // false: recognised by name only; `open` throws with the advice
+    bool from_the_start = false; // opening reads neither the end nor the size of the file: what it is can be told from the beginning
 };
 
 std::span<const DumpFormat* const> dump_formats();

@@ -346,6 +346,6 @@ std::unique_ptr<Dump> open(std::vector<std::shared_ptr<const ByteSource>> files)
 } // namespace
 
 extern const DumpFormat elf_format;
-const DumpFormat elf_format{"ELF", probe, open};
+const DumpFormat elf_format{"ELF", probe, open, true, true};
 
 } // namespace kcrash

@@ -50,19 +50,25 @@ const DumpFormat& format_of(const ByteSource& file) {
     return *format;
 }
 
+bool beginning_is_enough(const ByteSource& file, std::string_view packer) {
+    const DumpFormat* format = format_of(packed_head(file, packer, 8192));
+    return format && format->from_the_start;
+}
+
 // The files as the formats want them: what a packed file holds in place of the file, and then what a flattened one holds.
 struct Opened {
     std::vector<std::shared_ptr<const ByteSource>> given, files;
     std::string wrappers; // "gzip flattened "
-    bool truncated = false;
+    bool truncated = false, end_unseen = false;
     std::vector<std::string> warnings;
 
-    explicit Opened(const std::vector<std::string>& paths) {
+    Opened(const std::vector<std::string>& paths, bool quickly) {
         for (const std::string& path : paths) {
             given.push_back(open_file(path));
             files.push_back(given.back());
             const std::string_view packer = packer_of(head_of(*files.back()));
-            if (!packer.empty()) files.back() = open_packed(files.back(), packer, warnings);
+            if (!packer.empty()) files.back() = open_packed(files.back(), packer, warnings, quickly && beginning_is_enough(*files.back(), packer));
+            end_unseen |= !packer.empty() && files.back()->size() == unknown_size;
             const bool flattened = is_flattened(head_of(*files.back()));
             bool cut = false;
             if (flattened) files.back() = open_flattened(files.back(), warnings, cut);
@@ -90,14 +96,14 @@ std::optional<uint64_t> Dump::fetched() const {
     return sum;
 }
 
-std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths) {
+std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths, bool quickly) {
     if (paths.empty()) throw FileError("no dump file was given");
     if (std::any_of(paths.begin(), paths.end(), is_raw_list)) {
         auto raw = open_raw(paths);
         raw->info_.files = paths;
         return raw;
     }
-    Opened opened(paths);
+    Opened opened(paths, quickly);
     const DumpFormat& format = format_of(*opened.files.front());
     for (const auto& file : opened.files)
         if (&format_of(*file) != &format)
@@ -109,6 +115,7 @@ std::unique_ptr<Dump> open_dump(const std::vector<std::string>& paths) {
     info.format = opened.wrappers + info.format;
     for (const auto& file : dump->files_) info.live |= file->live();
     info.truncated |= opened.truncated;
+    info.end_unseen = opened.end_unseen;
     info.warnings.insert(info.warnings.begin(), opened.warnings.begin(), opened.warnings.end());
     return dump;
 }

@@ -297,6 +297,6 @@ std::unique_ptr<Dump> open_kdump(std::vector<std::shared_ptr<const ByteSource>> 
 }
 
 extern const DumpFormat kdump_format;
-const DumpFormat kdump_format{"kdump-compressed", probe, open_kdump};
+const DumpFormat kdump_format{"kdump-compressed", probe, open_kdump, true, true};
 
 } // namespace kcrash
