@@ -93,24 +93,27 @@ void load_one(Session& session, const Invocation& invocation) {
 
 void load_all(Session& session, const Invocation& invocation) {
     Target& target = session.target();
-    std::vector<std::string> places = target.module_search_path();
-    std::string release = release_of(target);
+    std::optional<ModuleFinder> only_there;
     if (!invocation.operands.empty()) {
-        places = {invocation.operands.front()};
+        const std::string& place = invocation.operands.front();
         struct stat st {};
-        if (invocation.operands.size() > 1 || ::stat(places.front().c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
+        if (invocation.operands.size() > 1 || ::stat(place.c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
             throw UsageError(fmt::format("{} is not a directory", invocation.operands.back()));
-        release.clear(); // only there
+        only_there.emplace(ModuleSearch{.release = release_of(target), .directories = {place}, .beside = {}, .standard = false});
     }
-    ModuleFinder finder(release, places);
+    FoundFile searched; // of the last that was not found
     std::vector<std::string> names, missing;
     for (const LoadedModule* module : by_base(target)) names.push_back(module->name);
     size_t loaded = 0;
     for (const std::string& name : names) {
         check_interrupt();
-        const FoundFile found = finder.find(module_named(target, name));
+        const LoadedModule& module = module_named(target, name);
+        FoundFile found = only_there ? only_there->find(module) : target.find_module_object(module, true);
         try {
-            if (found.path.empty()) throw LookupError(fmt::format("cannot find or load object file for {} module", name));
+            if (found.path.empty()) {
+                searched = std::move(found);
+                throw LookupError(fmt::format("cannot find or load object file for {} module", name));
+            }
             target.load_module(name, found.path, invocation.has("g"));
             ++loaded;
         } catch (const Interrupted&) {
@@ -120,6 +123,7 @@ void load_all(Session& session, const Invocation& invocation) {
         }
     }
     for (const std::string& what : missing) session.report().note(loaded ? Severity::warning : Severity::error, what);
+    if (!searched.searched.empty()) session.report().note(Severity::warning, "the last of them: " + search_advice(searched, release_of(target)));
     Modules shown;
     for (const LoadedModule* module : by_base(target))
         if (!module->object_file.empty()) shown.push_back(module);
@@ -188,9 +192,10 @@ const Command mod_command = {
 that was loaded for it. [CONFIG_KALLSYMS] stands where the dump itself has the module's symbols: names need no file then; types,
 files, lines and variables do.
 
-An object file is the module's .ko or .ko.debug, also packed as .xz, .zst, .gz or .bz2. It is searched by the module's build-id in
-the directories of --mod, in the folder of vmlinux and below it, in /usr/lib/debug and in /lib/modules; one whose build-id is
-another's is refused.
+An object file is the module's .ko or .ko.debug, also packed as .xz, .zst, .gz or .bz2. It is searched by the module's build-id
+beside the dump, in the directories of --mod and --debug-dir, in the folder of vmlinux and below it, in /usr/lib/debug and in
+/lib/modules, then asked for at the servers of DEBUGINFOD_URLS when that is set; one whose build-id is another's is refused. When
+there is none, the places that were searched are named, and the package that has it.
 
 Examples:
   The modules:

@@ -150,7 +150,7 @@ uint64_t GdbKernel::code_address(uint64_t value) const { return unsigned_code(ta
 
 std::optional<GdbModule> GdbKernel::open_module(const LoadedModule& module) {
     std::shared_ptr<ElfFile>& file = module_files_[module.name];
-    const std::string path = !module.object_file.empty() ? module.object_file : target_.find_module_object(module);
+    const std::string path = !module.object_file.empty() ? module.object_file : target_.find_module_object(module).path;
     if (path.empty() || module.sections.empty()) return std::nullopt;
     if (!file || file->path() != path) {
         file = ElfFile::open(path);

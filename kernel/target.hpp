@@ -19,7 +19,9 @@
 
 namespace kcrash {
 
-class ElfFile;      // symbols/elf_file.hpp
+class ElfFile;       // symbols/elf_file.hpp
+struct FoundFile;    // symbols/debug_files.hpp
+struct ModuleSearch; // symbols/debug_files.hpp
 
 // How to open. All paths are the user's words.
 struct TargetOptions {
@@ -35,7 +37,7 @@ struct TargetOptions {
     std::vector<std::string> debug_directories;    // where debug files are searched, besides the usual places
     std::vector<std::string> source_directories;   // --src: where the kernel's source tree is
     ProgressMaker progress;                        // told of what takes long; empty: nobody
-    // Told while debuginfod fetches vmlinux: bytes there, bytes in all (0: unknown). False stops it.
+    // Told while debuginfod fetches a file: bytes there, bytes in all (0: unknown). False stops it.
     std::function<bool(uint64_t, uint64_t)> fetch_progress = [](uint64_t, uint64_t) { return true; };
 };
 
@@ -68,9 +70,10 @@ public:
     // mod -s; empty object_file: search for it. LookupError, FileError
     void load_module(std::string_view name, const std::string& object_file, bool list_sections = false);
     void unload_module(std::string_view name);                               // mod -d
-    std::vector<std::string> module_search_path() const; // --mod, debug folders, the folder of vmlinux
+    ModuleSearch module_search() const; // --mod, debug folders, the folders of vmlinux and of the dump
     std::vector<std::string> source_search_path() const; // --src, the folder of vmlinux
-    std::string find_module_object(const LoadedModule& module) const; // empty: none is found
+    // fetch: from debuginfod too. Only who asks for a module's file waits for a network.
+    FoundFile find_module_object(const LoadedModule& module, bool fetch = false) const;
 
     // DWARF of the file that covers the address (or of the kernel); null when there is none. Opened on first use.
     DebugInfo* debug_info(uint64_t address) const;
@@ -106,6 +109,7 @@ private:
     Target() = default;
     struct Opening; // the steps of open(), target_open.cpp
     void replace_modules(std::vector<LoadedModule> modules, std::string_view changed);
+    std::shared_ptr<const ElfFile> open_module_dwarf(const LoadedModule& module) const; // null: none is found
     TargetOptions options_;
     std::unique_ptr<Dump> dump_;
     VmcoreInfo vmcoreinfo_;

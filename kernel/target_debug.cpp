@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What Target opens only when it is asked for: DWARF and unwind tables of the kernel and of modules.
 #include "core/error.hpp"
+#include "core/interrupt.hpp"
 #include "kernel/target_open.hpp"
 #include "symbols/debug_files.hpp"
 #include <fmt/format.h>
@@ -10,11 +11,12 @@ namespace kcrash {
 DebugInfo* Target::kernel_debug_info() const {
     std::lock_guard guard(lazy_->lock);
     if (lazy_->kernel_dwarf_tried) return lazy_->kernel_dwarf.get();
-    lazy_->kernel_dwarf_tried = true;
     if (!elf_) return nullptr;
     std::shared_ptr<const ElfFile> file = elf_;
-    if (!file->has_dwarf()) {
-        const FoundFile half = find_debug_half(*elf_, options_.debug_directories);
+    const bool split = !file->has_dwarf();
+    const FoundFile half = split ? find_debug_half(*elf_, options_.debug_directories, &options_.fetch_progress) : FoundFile(); // Ctrl-C ends it: asked again
+    lazy_->kernel_dwarf_tried = true;
+    if (split) {
         if (half.path.empty()) return nullptr;
         file = ElfFile::open(half.path, options_.progress);
     }
@@ -28,20 +30,28 @@ DebugInfo* Target::debug_info(uint64_t address) const {
     std::lock_guard guard(lazy_->lock);
     const auto known = lazy_->module_dwarf.find(module->name);
     if (known != lazy_->module_dwarf.end()) return known->second.get();
-    std::shared_ptr<DebugInfo>& slot = lazy_->module_dwarf[module->name];
+    std::shared_ptr<DebugInfo>& slot = lazy_->module_dwarf[module->name]; // null from here on if a file cannot be read
+    try {
+        const auto file = open_module_dwarf(*module);
+        if (file && file->has_dwarf()) slot = open_dwarf(file, *arch_, slide(), module, lazy_->btf_types);
+    } catch (const Interrupted&) {
+        lazy_->module_dwarf.erase(module->name); // the next one asks again
+        throw;
+    }
+    return slot.get();
+}
+
+// A file that the user loaded may have its debug half on a server; for others nobody waits for a network.
+std::shared_ptr<const ElfFile> Target::open_module_dwarf(const LoadedModule& module) const {
     std::shared_ptr<const ElfFile> file;
-    if (!module->object_file.empty()) file = ElfFile::open(module->object_file);
+    if (!module.object_file.empty()) file = ElfFile::open(module.object_file);
     if (file && !file->has_dwarf()) {
-        const FoundFile half = find_debug_half(*file, options_.debug_directories);
+        const FoundFile half = find_debug_half(*file, options_.debug_directories, &options_.fetch_progress);
         file = half.path.empty() ? nullptr : ElfFile::open(half.path);
     }
-    if (!file) {
-        const std::string path = find_module_object(*module);
-        if (!path.empty()) file = ElfFile::open(path);
-    }
-    if (!file || !file->has_dwarf()) return nullptr;
-    slot = open_dwarf(file, *arch_, slide(), module, lazy_->btf_types);
-    return slot.get();
+    if (file) return file;
+    const std::string path = find_module_object(module).path;
+    return path.empty() ? nullptr : ElfFile::open(path);
 }
 
 namespace {

@@ -21,11 +21,14 @@ void add_folder_of(const std::string& vmlinux, std::vector<std::string>& places)
 
 } // namespace
 
-std::vector<std::string> Target::module_search_path() const {
-    std::vector<std::string> places = options_.module_directories;
-    places.insert(places.end(), options_.debug_directories.begin(), options_.debug_directories.end());
-    add_folder_of(options_.vmlinux, places);
-    return places;
+ModuleSearch Target::module_search() const {
+    ModuleSearch search;
+    search.release = vmcoreinfo_.value("OSRELEASE").value_or("");
+    search.directories = options_.module_directories;
+    search.directories.insert(search.directories.end(), options_.debug_directories.begin(), options_.debug_directories.end());
+    add_folder_of(options_.vmlinux, search.directories);
+    if (const auto path = path_of_dump(options_)) add_folder_of(*path, search.beside);
+    return search;
 }
 
 std::vector<std::string> Target::source_search_path() const {
@@ -34,21 +37,24 @@ std::vector<std::string> Target::source_search_path() const {
     return places;
 }
 
-std::string Target::find_module_object(const LoadedModule& module) const {
+FoundFile Target::find_module_object(const LoadedModule& module, bool fetch) const {
     const std::scoped_lock guard(lazy_->lock);
-    if (!lazy_->module_finder)
-        lazy_->module_finder = std::make_unique<ModuleFinder>(vmcoreinfo_.value("OSRELEASE").value_or(""), module_search_path());
-    return lazy_->module_finder->find(module).path;
+    if (!lazy_->module_finder) lazy_->module_finder = std::make_unique<ModuleFinder>(module_search());
+    return lazy_->module_finder->find(module, fetch ? &options_.fetch_progress : nullptr);
 }
 
 void Target::load_module(std::string_view name, const std::string& object_file, bool list_sections) {
     std::vector<LoadedModule> modules = symbols_->modules();
     LoadedModule& module = modules[index_of(modules, name)];
     std::string path = object_file;
-    if (path.empty()) path = find_module_object(module);
-    if (path.empty())
-        throw LookupError(fmt::format("module {}: no file of it with build-id {} was found; name the file, or open with --mod DIRECTORY", name,
-                                      module.build_id.empty() ? "(unknown)" : hex(module.build_id)));
+    if (path.empty()) {
+        const FoundFile found = find_module_object(module, true);
+        if (found.path.empty())
+            throw LookupError(fmt::format("module {}: no file of it with build-id {} was found; name the file, or open with --mod DIRECTORY; {}", name,
+                                          module.build_id.empty() ? "(unknown)" : hex(module.build_id),
+                                          search_advice(found, std::string(vmcoreinfo_.value("OSRELEASE").value_or("")))));
+        path = found.path;
+    }
     const auto file = ElfFile::open(path);
     if (!file->relocatable()) throw FileError(fmt::format("{}: not a module's object file", path));
     if (!module.build_id.empty() && file->build_id() != module.build_id && !options_.force)

@@ -18,6 +18,12 @@
 
 namespace kcrash {
 
+std::optional<std::string> path_of_dump(const TargetOptions& options) {
+    const std::string& dump = options.dump_files.front();
+    if (dump.find("://") != std::string::npos || is_raw_list(dump)) return std::nullopt;
+    return dump;
+}
+
 uint64_t kernel_page_size(const VmcoreInfo& info, const Dump& dump) {
     const uint64_t stored = dump.info().page_size;
     const std::string_view text = info.value("PAGESIZE").value_or("");
@@ -51,14 +57,12 @@ struct Target::Opening {
 
     // No vmlinux was given: one that lies where debug files lie is better than the dump's own symbols.
     void search_vmlinux() {
-        const std::string& dump = t.options_.dump_files.front();
-        const bool here = dump.find("://") == std::string::npos && !is_raw_list(dump);
         const std::string id(t.vmcoreinfo_.value("BUILD-ID").value_or("")), release(t.vmcoreinfo_.value("OSRELEASE").value_or(""));
-        searched = find_kernel_file({id, release, here ? dump : "", t.options_.debug_directories}, t.options_.fetch_progress);
+        searched = find_kernel_file({id, release, path_of_dump(t.options_).value_or(""), t.options_.debug_directories}, t.options_.fetch_progress);
         t.options_.vmlinux = searched.path;
     }
 
-    std::string advice() const { return kernel_file_advice(searched, std::string(t.vmcoreinfo_.value("OSRELEASE").value_or(""))); }
+    std::string advice() const { return search_advice(searched, std::string(t.vmcoreinfo_.value("OSRELEASE").value_or(""))); }
 
     void vmlinux() {
         if (t.options_.vmlinux.empty()) search_vmlinux();
@@ -167,9 +171,10 @@ struct Target::Opening {
         if (t.elf_) {
             table = cached_symbols(*t.elf_, t.slide(), t.options_.use_cache);
             if (table->size() == 0) {
-                const FoundFile half = find_debug_half(*t.elf_, t.options_.debug_directories);
+                const FoundFile half = find_debug_half(*t.elf_, t.options_.debug_directories, &t.options_.fetch_progress);
                 if (half.path.empty())
-                    throw Error(fmt::format("{}: has no symbols (stripped?); give the vmlinux with debug information", t.options_.vmlinux));
+                    throw Error(fmt::format("{}: has no symbols (stripped?); give the vmlinux with debug information; {}", t.options_.vmlinux,
+                                            search_advice(half, std::string(t.vmcoreinfo_.value("OSRELEASE").value_or("")))));
                 table = cached_symbols(*ElfFile::open(half.path), t.slide(), t.options_.use_cache);
             }
             facts->set_symbols(table.get());

@@ -30,6 +30,9 @@ struct Target::Lazy {
     uint64_t per_cpu_begin = 0, per_cpu_end = 0;
 };
 
+// The first file of the dump; nothing: it lies behind a network, or is a list of memory's parts.
+std::optional<std::string> path_of_dump(const TargetOptions& options);
+
 // Bytes of the kernel's pages: what vmcoreinfo says if that is possible, else the size of the dump's.
 uint64_t kernel_page_size(const VmcoreInfo& info, const Dump& dump);
 

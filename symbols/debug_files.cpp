@@ -2,6 +2,7 @@
 // Where debug files are, and where kcrash keeps its own.
 #include "symbols/debug_files.hpp"
 #include "core/interrupt.hpp"
+#include "symbols/debug_packages.hpp"
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -44,10 +45,21 @@ std::string module_name(std::string_view file) {
     return {};
 }
 
+// A build-id comes from a dump, and becomes part of paths and questions.
+bool is_build_id(std::string_view hexadecimal) { return hexadecimal.size() >= 8 && hexadecimal.size() <= 128; }
+
 // ".build-id/ab/cdef....debug" under a folder.
-std::string build_id_path(const std::string& folder, std::span<const std::byte> id) {
-    const std::string text = hex(id);
-    return text.size() < 4 ? std::string() : fmt::format("{}/.build-id/{}/{}.debug", folder, text.substr(0, 2), text.substr(2));
+std::string build_id_path(const std::string& folder, const std::string& id) {
+    return fmt::format("{}/.build-id/{}/{}.debug", folder, id.substr(0, 2), id.substr(2));
+}
+
+// Asks debuginfod, and takes what it gave if it fits. True: it did not answer in time.
+template <typename Fits> bool fetch_into(FoundFile& found, const std::string& id, const FetchProgress& progress, const Fits& fits) {
+    if (!is_build_id(id)) return false;
+    const Fetched fetched = fetch_debug_file(id, fetch_seconds, progress);
+    if (fetched.path.empty() || !fits(fetched.path))
+        found.searched.push_back(fmt::format("debuginfod ({})", fetched.path.empty() ? fetched.why : "it gave another file"));
+    return fetched.late;
 }
 
 std::string folder_of(const std::string& path) {
@@ -76,12 +88,18 @@ bool is_of_module(const ElfFile& file, const LoadedModule& module, std::string_v
 
 } // namespace
 
-ModuleFinder::ModuleFinder(std::string_view release, const std::vector<std::string>& directories) : release_(release) {
-    searched_ = directories;
-    if (!release.empty() && release.find('/') == std::string_view::npos && release != "." && release != "..") {
-        searched_.push_back(fmt::format("{}/lib/modules/{}", debug_folder, release));
-        searched_.push_back(fmt::format("/lib/modules/{}", release));
-    }
+std::string search_advice(const FoundFile& found, const std::string& release) {
+    std::string text = "searched:";
+    for (const std::string& place : found.searched) text += fmt::format("\n  {}", place);
+    const std::string package = debug_package_advice(release);
+    return package.empty() ? text : fmt::format("{}\n{}", text, package);
+}
+
+ModuleFinder::ModuleFinder(ModuleSearch search) : search_(std::move(search)) {
+    const std::string& release = search_.release;
+    if (!search_.standard || release.empty() || release.find('/') != std::string::npos || release == "." || release == "..") return;
+    search_.directories.push_back(fmt::format("{}/lib/modules/{}", debug_folder, release));
+    search_.directories.push_back(fmt::format("/lib/modules/{}", release));
 }
 
 void ModuleFinder::list() {
@@ -89,26 +107,27 @@ void ModuleFinder::list() {
     listed_ = true;
     size_t entries = 0;
     namespace fs = std::filesystem;
-    for (size_t order = 0; order < searched_.size(); ++order) {
+    const auto add = [&](const std::string& folder, int depth) {
         std::error_code failed;
-        fs::recursive_directory_iterator at(searched_[order], fs::directory_options::skip_permission_denied, failed), end;
+        fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, failed), end;
         for (; !failed && at != end && entries < most_entries; at.increment(failed), ++entries) {
             check_interrupt();
-            if (at.depth() >= deepest) at.disable_recursion_pending();
+            if (at.depth() >= depth) at.disable_recursion_pending();
             const std::string name = module_name(at->path().filename().native());
             if (!name.empty()) files_.emplace(name, at->path().native()); // equal keys keep the order of insertion
         }
-    }
+    };
+    for (const std::string& folder : search_.beside) add(folder, 0);
+    for (const std::string& folder : search_.directories) add(folder, deepest);
 }
 
-FoundFile ModuleFinder::find(const LoadedModule& module) {
+FoundFile ModuleFinder::find(const LoadedModule& module, const FetchProgress* fetch) {
     FoundFile found;
-    found.searched = searched_;
     const auto is_best = [&](const std::string& path) { // true: nothing better can come
         if (!is_file(path)) return false;
         try {
             const auto file = ElfFile::open(path);
-            if (!is_of_module(*file, module, release_)) return false;
+            if (!is_of_module(*file, module, search_.release)) return false;
             const bool dwarf = file->has_dwarf();
             if (dwarf || found.path.empty()) found.path = path; // symbols are better than nothing
             return dwarf;
@@ -116,43 +135,49 @@ FoundFile ModuleFinder::find(const LoadedModule& module) {
             return false;
         }
     };
-    if (!module.build_id.empty() && is_best(build_id_path(debug_folder, module.build_id))) return found;
+    if (const std::string id = hex(module.build_id); is_build_id(id)) {
+        for (const auto* folders : {&search_.beside, &search_.directories})
+            for (const std::string& folder : *folders) found.searched.push_back(build_id_path(folder, id));
+        if (search_.standard) found.searched.push_back(build_id_path(debug_folder, id));
+        for (const std::string& path : found.searched)
+            if (is_best(path)) return found;
+    }
     list();
+    for (const std::string& folder : search_.beside) found.searched.push_back(fmt::format("{}/{}.ko*", folder, module.name));
+    for (const std::string& folder : search_.directories) found.searched.push_back(fmt::format("{}/**/{}.ko*", folder, module.name));
     const auto [first, last] = files_.equal_range(module.name);
     for (auto it = first; it != last; ++it)
-        if (is_best(it->second)) break;
+        if (is_best(it->second)) return found;
+    if (fetch && !late_) late_ = fetch_into(found, hex(module.build_id), *fetch, is_best);
     return found;
 }
 
-FoundFile find_module_file(const LoadedModule& module, std::string_view release, const std::vector<std::string>& directories) {
-    return ModuleFinder(release, directories).find(module);
-}
-
-FoundFile find_debug_half(const ElfFile& file, const std::vector<std::string>& directories) {
-    const auto id = file.build_id();
+FoundFile find_debug_half(const ElfFile& file, const std::vector<std::string>& directories, const FetchProgress* fetch) {
+    const std::string id = hex(file.build_id());
     const std::string folder = folder_of(file.path()), link = file.debug_link().value_or("");
     std::vector<std::string> folders = {folder, folder + "/.debug"};
     folders.insert(folders.end(), directories.begin(), directories.end());
     folders.push_back(debug_folder + (folder.starts_with('/') ? folder : "/" + folder));
     FoundFile found;
-    if (!id.empty()) {
+    if (is_build_id(id)) {
         for (const std::string& place : directories) found.searched.push_back(build_id_path(place, id));
         found.searched.push_back(build_id_path(debug_folder, id));
     }
     if (!link.empty())
         for (const std::string& place : folders) found.searched.push_back(place + "/" + link);
     found.searched.push_back(file.path() + ".debug");
-    for (const std::string& path : found.searched) {
-        if (path == file.path() || !is_file(path)) continue;
+    const auto fits = [&](const std::string& path) {
+        if (path == file.path() || !is_file(path)) return false;
         try {
             const auto half = ElfFile::open(path);
-            if (half->has_dwarf() && (id.empty() || half->build_id() == id)) {
-                found.path = path;
-                return found;
-            }
+            if (!half->has_dwarf() || (!id.empty() && hex(half->build_id()) != id)) return false;
+            found.path = path;
+            return true;
         } catch (const FileError&) { // a damaged file is not the one
+            return false;
         }
-    }
+    };
+    if (std::none_of(found.searched.begin(), found.searched.end(), fits) && fetch) fetch_into(found, id, *fetch, fits);
     return found;
 }
 

@@ -43,8 +43,8 @@ Fetched fetch_debug_file(const std::string& build_id, unsigned seconds, const Fe
     const int fd = debuginfod_find_debuginfo(client.get(), reinterpret_cast<const unsigned char*>(build_id.c_str()), 0, &path);
     if (fd < 0) {
         check_interrupt();
-        return {"", watch.late ? fmt::format("{}: gave up after {} seconds", servers, seconds)
-                               : fmt::format("{}: {}", servers, std::strerror(-fd))};
+        return {"", watch.late ? fmt::format("{}: gave up after {} s", servers, seconds) : fmt::format("{}: {}", servers, std::strerror(-fd)),
+                watch.late};
     }
     ::close(fd);
     const std::unique_ptr<char, void (*)(void*)> owner(path, std::free);

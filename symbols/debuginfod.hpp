@@ -11,9 +11,12 @@ namespace kcrash {
 using FetchProgress = std::function<bool(uint64_t there, uint64_t whole)>;
 
 struct Fetched {
-    std::string path; // in debuginfod's cache; empty: not found
-    std::string why;  // nothing was asked, or what the servers said
+    std::string path;  // in debuginfod's cache; empty: not found
+    std::string why;   // nothing was asked, or what the servers said
+    bool late = false; // the time was over: the next question would wait as long
 };
+
+constexpr unsigned fetch_seconds = 300; // for one file: some hundred megabytes over a slow line
 
 // Asks the servers that $DEBUGINFOD_URLS names for the debug file of this build-id (hexadecimal). Without that variable nothing
 // is sent anywhere. Gives up after `seconds`, and at Ctrl-C.

@@ -2,15 +2,12 @@
 // Where the vmlinux of a kernel may be.
 #include "symbols/kernel_file.hpp"
 #include "core/error.hpp"
-#include "symbols/debug_packages.hpp"
 #include <algorithm>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
 namespace kcrash {
 namespace {
-
-constexpr unsigned fetch_seconds = 300; // some hundred megabytes over a slow line
 
 bool is_file(const std::string& path) {
     struct stat st {};
@@ -88,13 +85,6 @@ FoundFile find_kernel_file(const KernelFileSearch& search, const FetchProgress& 
     if (!fetched.path.empty() && fits(fetched.path, search.build_id, false)) found.path = fetched.path;
     else found.searched.push_back(fmt::format("debuginfod ({})", fetched.path.empty() ? fetched.why : "it gave another file"));
     return found;
-}
-
-std::string kernel_file_advice(const FoundFile& found, const std::string& release) {
-    std::string text = "searched:";
-    for (const std::string& place : found.searched) text += fmt::format("\n  {}", place);
-    const std::string package = debug_package_advice(release);
-    return package.empty() ? text : fmt::format("{}\n{}", text, package);
 }
 
 } // namespace kcrash

@@ -2,7 +2,6 @@
 // The search for the vmlinux of a dump, when none was given.
 #pragma once
 #include "symbols/debug_files.hpp"
-#include "symbols/debuginfod.hpp"
 
 namespace kcrash {
 
@@ -17,8 +16,5 @@ struct KernelFileSearch {
 // build-id never matches; without a build-id only files whose name has the release are taken. Nothing from the dump becomes part
 // of a path that is not plain letters, digits and ".-+_~".
 FoundFile find_kernel_file(const KernelFileSearch& search, const FetchProgress& progress);
-
-// "searched: PLACE, ...; on Debian: apt install ...", for a message.
-std::string kernel_file_advice(const FoundFile& found, const std::string& release);
 
 } // namespace kcrash

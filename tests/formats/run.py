@@ -10,6 +10,7 @@ are; without them those tests are skipped and counted.
 """
 import gzip
 import http.server
+import json
 import lzma
 import os
 import pathlib
@@ -107,6 +108,10 @@ class Suite:
         packed.write_bytes(run.stdout)
         for file in (zipped, packed):
             self.count.check(self.say(file)[0] == expected, f"{file.suffix}: the commands say the same", self.say(file)[1])
+            inside, facts = self.identity(dump)[0]["items"][0], self.identity(file)[0]["items"][0]
+            same = ("release", "build_id", "architecture", "memory_bytes", "page_size", "dump_level", "partial", "incomplete")
+            self.count.check(all(inside[key] == facts[key] for key in same), f"{file.suffix}: --identify says the same", str(facts))
+            self.count.check(facts["truncated"] is (None if file == zipped else False), f"{file.suffix}: whether its end was seen", str(facts))
         one = self.folder / "one.xz"
         one.write_bytes(lzma.compress(plain, preset=0))
         self.count.check(self.say(one)[0] == expected, "an xz of one small block", self.say(one)[1])
@@ -138,6 +143,18 @@ class Suite:
         result = tool.run(self.options.kcrash, [str(dump), "-s", "--no-cache", "-C", "sys", *map(str, words)], self.home, timeout=300)
         lines = [line for line in result.stdout.splitlines() if "KERNEL: " in line]
         return lines[0].split("KERNEL: ")[1].split("  [")[0] if lines else result.stderr
+
+    def module_file(self, dump, name, *words):
+        """The object file that "mod -s" took, and what it said."""
+        result = tool.run(self.options.kcrash, ["--json", "-s", "--no-cache", str(dump), *map(str, words)], self.home, f"mod -s {name}\n", 300)
+        document = tool.documents(result.stdout)[0]
+        return next((i["object_file"] for i in document["items"] if "object_file" in i), ""), json.dumps(document) if not document.get("errors") else "\n".join(map(str, document["errors"]))
+
+    def code_line(self, vmlinux, dump):
+        """The file and line where do_exit() begins; nothing when they are not known."""
+        result = tool.run(self.options.kcrash, [str(vmlinux), str(dump), "-s", "--no-cache"], self.home, "sym do_exit\n", 300)
+        found = re.search(r"\(T\) do_exit +(\S+: \d+)", result.stdout)
+        return found and found[1]
 
     def nbd_over_http(self, dump):
         """A dump on a web server, through nbdkit's curl plugin."""
@@ -218,6 +235,19 @@ class Suite:
         by_id.parent.mkdir(parents=True)
         (place / "vmlinux").rename(by_id)
         self.count.check(self.kernel_line(vmcore, "--debug-dir", away) == str(by_id), "--debug-dir by build-id", self.kernel_line(vmcore, "--debug-dir", away))
+        name, stripped = "virtio_net", place / "stripped"
+        subprocess.run(["objcopy", "--strip-debug", by_id, stripped], check=True)
+        file, said = self.module_file(vmcore, name)
+        parts = (f"{place}/.build-id/", f"{place}/{name}.ko*", f"/usr/lib/debug/lib/modules/", "debuginfod (DEBUGINFOD_URLS is not set)", "\non Debian: apt install ")
+        self.count.check(not file and all(part in said for part in parts), "a module's file lies nowhere: the places and the package", f"{file} {said}")
+        file, said = self.module_file(vmcore, name, "--mod", sample.modules)
+        self.count.check(file == str(sample.modules / f"{name}.ko"), "a module's file in --mod", f"{file} {said}")
+        shutil.copy(sample.modules / f"{name}.ko", place)
+        file, said = self.module_file(vmcore, name)
+        self.count.check(file == str(place / f"{name}.ko"), "a module's file beside the dump", f"{file} {said}")
+        (place / f"{name}.ko").rename(away / f"{name}.ko")
+        line = self.code_line(stripped, vmcore)
+        self.count.check(line is None, "a vmlinux without DWARF knows no lines", str(line))
         if not shutil.which("debuginfod"):
             return self.count.skip("debuginfod is not here")
         with socket.socket() as free:
@@ -232,6 +262,12 @@ class Suite:
                 shutil.rmtree(cache, ignore_errors=True)  # it remembers what was not found
                 time.sleep(3)
             self.count.check(line.startswith(str(cache)) and build_id in line, "debuginfod", line + (self.folder / "debuginfod.log").read_text()[-1000:])
+            file, said = self.module_file(vmcore, name)
+            self.count.check(file.startswith(str(cache)) and file.endswith("/debuginfo"), "debuginfod has a module's file", f"{file} {said}")
+            file, said = self.module_file(vmcore, "loop")
+            self.count.check(not file and f"debuginfod (http://127.0.0.1:{port}: " in said, "debuginfod has not the other's", f"{file} {said}")
+            line, whole = self.code_line(stripped, vmcore), self.code_line(by_id, vmcore)
+            self.count.check(line is not None and line == whole, "debuginfod has the debug half of a vmlinux without DWARF", f"{line} {whole}")
         finally:
             server.terminate()
             server.wait()

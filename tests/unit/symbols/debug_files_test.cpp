@@ -7,6 +7,9 @@
 #include <doctest/doctest.h>
 #include <filesystem>
 #include <fstream>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 using namespace kcrash;
 using namespace kcrash::fixtures;
@@ -53,7 +56,7 @@ struct Folder {
         wanted.name = name;
         const auto bytes = std::as_bytes(std::span(id));
         wanted.build_id.assign(bytes.begin(), bytes.end());
-        const std::string found = find_module_file(wanted, "6.1.0-fixture", {path.string()}).path;
+        const std::string found = ModuleFinder({"6.1.0-fixture", {path / "mod"}, {path}}).find(wanted).path;
         return found.empty() ? "none" : fs::relative(found, path).string();
     }
 };
@@ -97,15 +100,68 @@ TEST_CASE("debug files: a message can name every place that was searched") {
 
 TEST_CASE("debug files: a module's file by its name in the kernel and its build-id, best with debug information") {
     const Folder folder;
-    folder.put("a/snd-hda-intel.ko", wrong, true, {}, ET_REL);
+    folder.put("mod/a/snd-hda-intel.ko", wrong, true, {}, ET_REL);
     CHECK(folder.module("snd_hda_intel", right) == "none");
-    folder.put("b/snd-hda-intel.ko", right, false, {}, ET_REL);
-    CHECK(folder.module("snd_hda_intel", right) == "b/snd-hda-intel.ko");
-    folder.put("c/deep/er/snd-hda-intel.ko.debug", right, true, {}, ET_REL);
-    CHECK(folder.module("snd_hda_intel", right) == "c/deep/er/snd-hda-intel.ko.debug");
-    CHECK(folder.module("snd_hda", right) == "none");
-    std::ofstream(folder.path / "b/damaged.ko") << "text";
-    CHECK(folder.module("damaged", right) == "none");
-    folder.put("b/linked.ko", right, true); // no module: it is linked
-    CHECK(folder.module("linked", right) == "none");
+    folder.put("below/snd-hda-intel.ko", right, true, {}, ET_REL); // not beside the dump
+    CHECK(folder.module("snd_hda_intel", right) == "none");
+    folder.put("mod/b/snd-hda-intel.ko", right, false, {}, ET_REL);
+    CHECK(folder.module("snd_hda_intel", right) == "mod/b/snd-hda-intel.ko");
+    folder.put("mod/c/deep/er/snd-hda-intel.ko.debug", right, true, {}, ET_REL);
+    CHECK(folder.module("snd_hda_intel", right) == "mod/c/deep/er/snd-hda-intel.ko.debug");
+    folder.put("snd-hda-intel.ko.xz", right, true, {}, ET_REL);
+    CHECK(folder.module("snd_hda_intel", right) == "snd-hda-intel.ko.xz");
+    folder.put("mod/.build-id/12/345678.debug", right, true, {}, ET_REL);
+    CHECK(folder.module("snd_hda_intel", right) == "mod/.build-id/12/345678.debug");
+    CHECK(folder.module("snd_hda", wrong) == "none");
+    std::ofstream(folder.path / "mod/b/damaged.ko") << "text";
+    CHECK(folder.module("damaged", right.substr(0, 3)) == "none");
+    folder.put("mod/b/linked.ko", right, true); // no module: it is linked
+    CHECK(folder.module("linked", "\x56\x78\x12\x34") == "none");
+}
+
+TEST_CASE("debug files: every place of a module is named, and a build-id of the dump that is none becomes part of no path") {
+    LoadedModule wanted;
+    wanted.name = "nfs";
+    wanted.build_id = {std::byte{0x12}, std::byte{0x34}, std::byte{0x56}, std::byte{0x78}};
+    unsetenv("DEBUGINFOD_URLS");
+    const FetchProgress quiet = [](uint64_t, uint64_t) { return true; };
+    ModuleFinder finder({"6.1.0-fixture", {"/mine"}, {"/dumps"}});
+    const std::string text = search_advice(finder.find(wanted, &quiet), "6.1.0-44-amd64");
+    CHECK(text == "searched:\n  /dumps/.build-id/12/345678.debug\n  /mine/.build-id/12/345678.debug\n"
+                  "  /usr/lib/debug/lib/modules/6.1.0-fixture/.build-id/12/345678.debug\n  /lib/modules/6.1.0-fixture/.build-id/12/345678.debug\n"
+                  "  /usr/lib/debug/.build-id/12/345678.debug\n  /dumps/nfs.ko*\n  /mine/**/nfs.ko*\n"
+                  "  /usr/lib/debug/lib/modules/6.1.0-fixture/**/nfs.ko*\n  /lib/modules/6.1.0-fixture/**/nfs.ko*\n"
+                  "  debuginfod (DEBUGINFOD_URLS is not set)\non Debian: apt install linux-image-6.1.0-44-amd64-dbg");
+    wanted.build_id.clear();
+    ModuleFinder alone({.release = "", .directories = {"/mine"}, .beside = {}, .standard = false});
+    CHECK(alone.find(wanted, &quiet).searched == std::vector<std::string>{"/mine/**/nfs.ko*"});
+}
+
+// A server that takes the question and says nothing.
+TEST_CASE("debuginfod: gives up when the time is over") {
+    const Folder folder;
+    const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    REQUIRE(::listen(listener, 5) == 0);
+    REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    const std::string server = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+    setenv("DEBUGINFOD_URLS", server.c_str(), 1);
+    setenv("DEBUGINFOD_CACHE_PATH", folder.path.c_str(), 1);
+    uint64_t asked = 0;
+    const auto counting = [&](uint64_t, uint64_t) { return ++asked > 0; };
+    Fetched fetched = fetch_debug_file("00112233445566778899aabbccddeeff00112233", 1, counting);
+    CHECK(fetched.path.empty());
+    CHECK(fetched.late);
+    CHECK(fetched.why == server + ": gave up after 1 s");
+    CHECK(asked > 0);
+    fetched = fetch_debug_file("00112233445566778899aabbccddeeff00112233", 1000, [](uint64_t, uint64_t) { return false; }); // its user had enough
+    CHECK(fetched.path.empty());
+    CHECK_FALSE(fetched.late);
+    unsetenv("DEBUGINFOD_URLS");
+    unsetenv("DEBUGINFOD_CACHE_PATH");
+    ::close(listener);
 }

@@ -46,7 +46,7 @@ TEST_CASE("kernel file: every place is named, and nothing of the dump escapes fr
         CHECK_MESSAGE(has(found, place), place);
     const FoundFile hostile = find_kernel_file({"../../../etc/passwd", "../../etc", "", {"/nowhere/debug"}}, quiet);
     for (const std::string& place : hostile.searched) CHECK(place.find("..") == std::string::npos);
-    const std::string advice = kernel_file_advice(found, "6.1.0-44-amd64");
+    const std::string advice = search_advice(found, "6.1.0-44-amd64");
     CHECK(advice.starts_with("searched:\n  /nowhere/dump/.build-id/00/"));
     CHECK(advice.ends_with("\non Debian: apt install linux-image-6.1.0-44-amd64-dbg"));
 }
