@@ -96,8 +96,8 @@ struct Architecture {
     std::span<const char* const> register_lines, kernel_register_lines = {};
     // Why the kernel saved these, in crash's words, as {cause} for the lines; null: the registers do not tell. Null: they never do.
     const char* (*cause)(const Registers& registers) = nullptr;
-    // Could these be registers that the processor saved? For searching a stack for them.
-    bool (*plausible)(const Registers& registers);
+    // Could these be registers that the processor saved? For searching a stack for them. kernel_begin: as below; 0: as usual.
+    bool (*plausible)(const Registers& registers, uint64_t kernel_begin);
     bool user_frame_at_end = false;                // registers of a process lie at the very end of its task's stack, nowhere else
     unsigned call_size = 0;                        // bytes of a direct call; 0: calls are not recognised
     // What the direct call in these bytes calls, when it returns to this address; nothing when it is none.
@@ -107,7 +107,9 @@ struct Architecture {
     uint64_t (*signature_bits)(const KernelFacts&) = nullptr;
     uint64_t moved_from = uint64_t{1} << 63;       // the lowest linked address that KASLR moves: the kernel's half
     bool (*canonical)(uint64_t address);
-    bool (*kernel_address)(uint64_t address);      // in the kernel's half
+    bool (*kernel_address)(uint64_t address);      // in the kernel's half, where that usually is
+    // Where the kernel's half begins, if that was chosen when the kernel was built (CONFIG_VMSPLIT). Null: it is the same for all.
+    std::optional<uint64_t> (*kernel_begin)(const PhysicalMemory&, const KernelFacts&) = nullptr;
     bool (*user_mode)(const Registers& registers); // were these registers saved in user mode?
     // The kernel's page tables. Throws Error naming the fact that is missing.
     std::unique_ptr<Translator> (*kernel_translator)(const PhysicalMemory&, const KernelFacts&);

@@ -49,7 +49,7 @@ bool make_sense(const Architecture& arch, const Note& note, ByteOrder order) {
     Registers registers;
     for (const SavedRegister& saved : arch.prstatus)
         registers.set(saved.number, load_unsigned(std::span(note.description).subspan(saved.offset, saved.size ? saved.size : arch.word_size), order));
-    return arch.plausible(registers);
+    return arch.plausible(registers, 0);
 }
 
 // Do the notes fit to it? `turned`: although the dump has another byte order.

@@ -70,13 +70,16 @@ DecodedEntry decode_long(uint64_t entry, const PageTableLevel& level, bool last,
 }
 
 bool canonical(uint64_t a) { return a >> 32 == 0; }
-bool kernel_address(uint64_t a) { return a >= 0xbf000000 && canonical(a); } // modules begin 16 MB below the usual PAGE_OFFSET
+constexpr uint64_t of_modules = 16 << 20;                 // bytes below PAGE_OFFSET, MODULES_VADDR of arch/arm/include/asm/memory.h
+constexpr uint64_t usual_begin = 0xc0000000 - of_modules; // CONFIG_VMSPLIT_3G
+bool in_kernel(uint64_t a, uint64_t begin) { return a >= begin && canonical(a); }
+bool kernel_address(uint64_t a) { return in_kernel(a, usual_begin); }
 
-constexpr PageTableLayout short_levels{{{{"PGD", 20, 12}, {"PTE", 12, 8}}}, 2, 4, ByteOrder::little, 40, canonical, decode_short, 0, kernel_address};
-constexpr PageTableLayout long_levels{{{{"PGD", 30, 2}, {"PMD", 21, 9}, {"PTE", 12, 9}}}, 3, 8, ByteOrder::little, 40, canonical, decode_long, 0, kernel_address};
+constexpr PageTableLayout short_levels{{{{"PGD", 20, 12}, {"PTE", 12, 8}}}, 2, 4, ByteOrder::little, 40, canonical, decode_short, 0, in_kernel, usual_begin};
+constexpr PageTableLayout long_levels{{{{"PGD", 30, 2}, {"PMD", 21, 9}, {"PTE", 12, 9}}}, 3, 8, ByteOrder::little, 40, canonical, decode_long, 0, in_kernel, usual_begin};
 
 struct Found {
-    PageTableLayout layout;
+    PageTableLayout layout; // with its kernel_begin
     PhysicalAddress root;
 };
 
@@ -98,13 +101,19 @@ std::optional<Found> find_tables(const PhysicalMemory& memory, const KernelFacts
         if (*top < page_offset) continue;
         for (const uint64_t begin : memory_begins(memory, facts)) {
             const PhysicalAddress root{*top - page_offset + begin};
-            for (const PageTableLayout& layout : {short_levels, long_levels}) {
+            for (PageTableLayout layout : {short_levels, long_levels}) {
+                layout.kernel_begin = page_offset - of_modules;
                 if (lpae && (*lpae != 0) != (layout.count == 3)) continue;
                 if (maps_to(*make_translator(memory, layout, root), VirtualAddress{*top}, root)) return Found{layout, root};
             }
         }
     }
     return std::nullopt;
+}
+
+std::optional<uint64_t> kernel_begin(const PhysicalMemory& memory, const KernelFacts& facts) {
+    const auto found = find_tables(memory, facts);
+    return found ? std::optional(found->layout.kernel_begin) : std::nullopt;
 }
 
 std::unique_ptr<Translator> kernel_translator(const PhysicalMemory& memory, const KernelFacts& facts) {
@@ -177,12 +186,13 @@ std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t re
 }
 
 // A mode that exists (user, or one of the kernel's), addresses of that half, and none of the bits that are always zero.
-bool plausible(const Registers& registers) {
+bool plausible(const Registers& registers, uint64_t kernel_begin) {
     const uint64_t psr = registers.get(cpsr).value_or(0), at = registers.get(pc).value_or(0), stack = registers.get(sp).value_or(0);
     if (psr & 0x00f00000) return false;
-    const bool kernel_half = kernel_address(at) && kernel_address(stack) && stack % 4 == 0;
+    const uint64_t begin = kernel_begin ? kernel_begin : usual_begin;
+    const bool kernel_half = in_kernel(at, begin) && in_kernel(stack, begin) && stack % 4 == 0;
     switch (psr & 0x1f) {
-    case 0x10: return !(psr & 0xc0) && at && !kernel_address(at) && stack && !kernel_address(stack);
+    case 0x10: return !(psr & 0xc0) && at && !in_kernel(at, begin) && stack && !in_kernel(stack, begin);
     case 0x13: // supervisor
     case 0x17: // abort
     case 0x1b: return kernel_half;
@@ -223,6 +233,7 @@ const Architecture arch_arm = {
     .moved_from = 0x40000000,
     .canonical = canonical,
     .kernel_address = kernel_address,
+    .kernel_begin = kernel_begin,
     .user_mode = user_mode,
     .kernel_translator = kernel_translator,
     .user_translator = user_translator,

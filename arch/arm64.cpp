@@ -160,7 +160,7 @@ PageTableLayout layout(const KernelFacts& facts, bool kernel) {
     for (const Width& one : widths)
         if (one.bits == bits.actual) result.canonical = kernel ? one.kernel : one.user;
     result.decode = bits.actual == 52 ? granule.decode_lpa2 : granule.decode;
-    result.never_swapped = upper_half;
+    result.never_swapped = [](uint64_t address, uint64_t) { return upper_half(address); };
     return result;
 }
 
@@ -250,7 +250,7 @@ constexpr uint64_t mode_mask = 0xf, mode_aarch32 = 0x10;
 bool user_mode(const Registers& registers) { return registers.get(pstate) && (*registers.get(pstate) & mode_mask) == 0; }
 
 // Saved state of EL1 or EL2 with addresses of the kernel, or of EL0 with a user's and no interrupt masked.
-bool plausible(const Registers& registers) {
+bool plausible(const Registers& registers, uint64_t) {
     const auto state = registers.get(pstate), at = registers.get(pc), stack = registers.get(sp), frame = registers.get(x29);
     if (!state || !at || !stack || !frame || *at % 4 || *stack % 16 || *state >> 32) return false;
     const uint64_t mode = *state & mode_mask;

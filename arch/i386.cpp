@@ -54,16 +54,18 @@ DecodedEntry decode_pae(uint64_t entry, const PageTableLevel& level, bool last, 
 }
 
 bool canonical(uint64_t a) { return a >> 32 == 0; }
-bool kernel_address(uint64_t a) { return a >= 0xc0000000 && canonical(a); } // with the usual CONFIG_VMSPLIT_3G
+constexpr uint64_t usual_begin = 0xc0000000; // CONFIG_VMSPLIT_3G
+bool in_kernel(uint64_t a, uint64_t begin) { return a >= begin && canonical(a); }
+bool kernel_address(uint64_t a) { return in_kernel(a, usual_begin); }
 
-constexpr PageTableLayout two_levels{{{{"PGD", 22, 10}, {"PTE", 12, 10}}}, 2, 4, ByteOrder::little, 40, canonical, decode_two, 0, kernel_address};
-constexpr PageTableLayout pae_levels{{{{"PGD", 30, 2}, {"PMD", 21, 9}, {"PTE", 12, 9}}}, 3, 8, ByteOrder::little, 52, canonical, decode_pae, 0, kernel_address};
+constexpr PageTableLayout two_levels{{{{"PGD", 22, 10}, {"PTE", 12, 10}}}, 2, 4, ByteOrder::little, 40, canonical, decode_two, 0, in_kernel, usual_begin};
+constexpr PageTableLayout pae_levels{{{{"PGD", 30, 2}, {"PMD", 21, 9}, {"PTE", 12, 9}}}, 3, 8, ByteOrder::little, 52, canonical, decode_pae, 0, in_kernel, usual_begin};
 
 // CONFIG_VMSPLIT_3G, 3G_OPT, 2G, 2G_OPT, 1G of arch/x86/Kconfig.
 constexpr uint64_t page_offsets[] = {0xc0000000, 0xb0000000, 0x80000000, 0x78000000, 0x40000000};
 
 struct Found {
-    PageTableLayout layout;
+    PageTableLayout layout; // with its kernel_begin
     PhysicalAddress root;
 };
 
@@ -76,12 +78,18 @@ std::optional<Found> find_tables(const PhysicalMemory& memory, const KernelFacts
         const uint64_t page_offset = facts.option("page_offset").value_or(offset);
         if (*top < page_offset) continue;
         const PhysicalAddress root{*top - page_offset};
-        for (const PageTableLayout& layout : {pae_levels, two_levels}) {
+        for (PageTableLayout layout : {pae_levels, two_levels}) {
+            layout.kernel_begin = page_offset;
             if (pae && (*pae != 0) != (layout.count == 3)) continue;
             if (maps_to(*make_translator(memory, layout, root), VirtualAddress{*top}, root)) return Found{layout, root};
         }
     }
     return std::nullopt;
+}
+
+std::optional<uint64_t> kernel_begin(const PhysicalMemory& memory, const KernelFacts& facts) {
+    const auto found = find_tables(memory, facts);
+    return found ? std::optional(found->layout.kernel_begin) : std::nullopt;
 }
 
 std::unique_ptr<Translator> kernel_translator(const PhysicalMemory& memory, const KernelFacts& facts) {
@@ -176,13 +184,14 @@ std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t re
 
 // Selectors of the kernel (0x60, 0x68) or of a user (0x73, 0x7b), flags in which bit 1 is set, bits 3, 5, 15 and those above 21
 // are not. See arch/x86/include/asm/segment.h.
-bool plausible(const Registers& registers) {
+bool plausible(const Registers& registers, uint64_t kernel_begin) {
     const uint64_t code = registers.get(cs).value_or(0), stack = registers.get(ss).value_or(0), flags = registers.get(eflags).value_or(0);
     const uint64_t at = registers.get(eip).value_or(0), sp = registers.get(esp).value_or(0);
     if (!(flags & 2) || flags & ~uint64_t{0x3f7fd7}) return false;
-    if (code == 0x60) return kernel_address(at);
+    const uint64_t begin = kernel_begin ? kernel_begin : usual_begin;
+    if (code == 0x60) return in_kernel(at, begin);
     constexpr uint64_t interrupts = 1 << 9;
-    return code == 0x73 && stack == 0x7b && flags & interrupts && at && !kernel_address(at) && sp && !kernel_address(sp);
+    return code == 0x73 && stack == 0x7b && flags & interrupts && at && !in_kernel(at, begin) && sp && !in_kernel(sp, begin);
 }
 
 constexpr Relocation relocations[] = {
@@ -219,6 +228,7 @@ const Architecture arch_i386 = {
     .moved_from = 0x40000000,
     .canonical = canonical,
     .kernel_address = kernel_address,
+    .kernel_begin = kernel_begin,
     .user_mode = user_mode,
     .kernel_translator = kernel_translator,
     .user_translator = user_translator,

@@ -65,7 +65,7 @@ PageTableLayout make_layout(std::initializer_list<PageTableLevel> levels) {
     layout.physical_bits = 48;
     layout.canonical = canonical;
     layout.decode = decode;
-    layout.never_swapped = kernel_address;
+    layout.never_swapped = [](uint64_t address, uint64_t) { return kernel_address(address); };
     return layout;
 }
 
@@ -178,7 +178,7 @@ std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t re
 std::optional<uint64_t> direct_map(const KernelFacts&) { return 0x9000000000000000; }
 
 // PRMD has three bits, CRMD ten; and the addresses are of the half that PRMD names.
-bool plausible(const Registers& registers) {
+bool plausible(const Registers& registers, uint64_t) {
     const uint64_t before = registers.get(prmd).value_or(~uint64_t{0}), mode = registers.get(crmd).value_or(~uint64_t{0});
     const uint64_t at = registers.get(pc).value_or(0), stack = registers.get(sp).value_or(0);
     if (before > 0xf || mode > 0x3ff || !(mode & 0x18) || registers.get(0).value_or(1) != 0 || stack % 8 || at % 4) return false;

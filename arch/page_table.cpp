@@ -56,7 +56,7 @@ private:
             }
             case DecodedEntry::Kind::absent: return Fault::no_mapping;
             case DecodedEntry::Kind::swap:
-                if (layout_.never_swapped && layout_.never_swapped(at.value)) return Fault::no_mapping;
+                if (layout_.never_swapped && layout_.never_swapped(at.value, layout_.kernel_begin)) return Fault::no_mapping;
                 if (record) record->swap_entry = entry;
                 return Fault::swapped;
             case DecodedEntry::Kind::invalid: return Fault::bad_table;

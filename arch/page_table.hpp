@@ -35,7 +35,8 @@ struct PageTableLayout {
     DecodedEntry (*decode)(uint64_t entry, const PageTableLevel& level, bool last, uint64_t ignored_bits) = nullptr;
     uint64_t ignored_bits = 0;              // of an entry's address: memory encryption
     // The kernel's own half: what is not present there is not mapped (freed init memory keeps its frame in the entry).
-    bool (*never_swapped)(uint64_t address) = nullptr;
+    bool (*never_swapped)(uint64_t address, uint64_t kernel_begin) = nullptr;
+    uint64_t kernel_begin = 0;              // for it, where it differs between kernels
 };
 
 // Does `at` translate to `physical`? For choosing among layouts that nothing else tells

@@ -26,7 +26,7 @@ enum : unsigned { r1 = 1, r31 = 31, ccr = 64, lr = 65, ctr = 66, xer = 76, nip =
 constexpr uint64_t sf = bit(63), pr = 0x4000, little_endian = 1;
 bool user_mode(const Registers& registers) { return registers.get(msr).value_or(0) & pr; }
 
-bool plausible(const Registers& registers) {
+bool plausible(const Registers& registers, uint64_t) {
     const auto state = registers.get(msr), pc = registers.get(nip), sp = registers.get(r1);
     if (!state || !pc || !sp || !(*state & sf) || !(*state & little_endian) || *pc % 4 || *sp % 16 || !*pc || !*sp) return false;
     if (*state & pr) return *pc < bit(52) && *sp < bit(52);

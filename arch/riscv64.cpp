@@ -56,7 +56,7 @@ DecodedEntry decode(uint64_t entry, const PageTableLevel& level, bool last, uint
 }
 
 template <unsigned bits> bool canonical_of(uint64_t a) { return a < uint64_t{1} << (bits - 1) || a >= ~uint64_t{0} << (bits - 1); }
-bool upper_half(uint64_t address) { return address >> 63; }
+bool upper_half(uint64_t address, uint64_t) { return address >> 63; }
 
 constexpr PageTableLayout sv39{{{{"PGD", 30, 9}, {"PMD", 21, 9}, {"PTE", 12, 9}}}, 3, 8, ByteOrder::little, 56, canonical_of<39>, decode, 0, upper_half};
 constexpr PageTableLayout sv48{{{{"PGD", 39, 9}, {"PUD", 30, 9}, {"PMD", 21, 9}, {"PTE", 12, 9}}}, 4, 8, ByteOrder::little, 56, canonical_of<48>, decode, 0, upper_half};
@@ -247,7 +247,7 @@ std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t re
 
 // sstatus with no bits but those that are defined, an address of the half that SPP names, a stack of the same half, and a cause
 // that is an exception (0-15, 18, 19) or an interrupt (the sign, with 0-15).
-bool plausible(const Registers& registers) {
+bool plausible(const Registers& registers, uint64_t) {
     const uint64_t flags = registers.get(status).value_or(~uint64_t{0}), why = registers.get(cause).value_or(~uint64_t{0});
     constexpr uint64_t defined = 0x80000003818de762 | 0xf00000000 | uint64_t{0x3f} << 18;
     if (flags & ~defined || !(flags >> 32 & 3)) return false;

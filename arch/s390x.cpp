@@ -197,7 +197,7 @@ std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t re
 }
 
 // The machine's rules for a PSW, and what Linux runs with: translation on, 64-bit addressing, an even address.
-bool plausible(const Registers& registers) {
+bool plausible(const Registers& registers, uint64_t) {
     constexpr uint64_t wide = 0x0000000180000000;
     const uint64_t mask = registers.get(psw_mask).value_or(0), pc = registers.get(psw_address).value_or(0), sp = registers.get(r15).value_or(0);
     if ((mask & wide) != wide || !(mask & dat_on) || mask & must_be_zero) return false;

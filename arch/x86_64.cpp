@@ -86,7 +86,7 @@ bool five_levels_in_use(const PhysicalMemory& memory, const KernelFacts& facts) 
 PageTableLayout layout(const PhysicalMemory& memory, const KernelFacts& facts) {
     PageTableLayout result = five_levels_in_use(memory, facts) ? five_levels : four_levels;
     result.ignored_bits = facts.number("sme_mask").value_or(0);
-    result.never_swapped = [](uint64_t address) { return address >> 63 != 0; };
+    result.never_swapped = [](uint64_t address, uint64_t) { return address >> 63 != 0; };
     return result;
 }
 
@@ -177,7 +177,7 @@ std::optional<uint64_t> call_target(std::span<const std::byte> code, uint64_t re
 
 // Selectors of the kernel (0x10 and 0x18 or none) or of a user (0x33 or 0x23, and 0x2b) with addresses of the same half, and
 // flags in which bit 1 is set, bits 3, 5, 15 and those above 21 are not. See arch/x86/include/asm/segment.h.
-bool plausible(const Registers& registers) {
+bool plausible(const Registers& registers, uint64_t) {
     const uint64_t code = registers.get(cs).value_or(0), stack = registers.get(ss).value_or(0), flags = registers.get(eflags).value_or(0);
     const uint64_t pc = registers.get(rip).value_or(0), sp = registers.get(rsp).value_or(0);
     if (!(flags & 2) || flags & ~uint64_t{0x3f7fd7}) return false;

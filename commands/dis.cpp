@@ -175,7 +175,7 @@ Plan read_plan(Session& session, const Invocation& invocation) {
     plan.lines = invocation.has("l");
     plan.source = invocation.has("s");
     plan.hex = invocation.has("x") || (session.settings.radix == 16 && !invocation.has("d"));
-    plan.user = invocation.has("u") || !target.arch().kernel_address(plan.address);
+    plan.user = invocation.has("u") || !target.kernel_address(plan.address);
     plan.end = ~uint64_t{0};
     const bool counted = invocation.operands.size() > 1;
     if (counted && (plan.count = session.number(invocation.operands[1])) == 0) throw UsageError("invalid count: 0");

@@ -201,7 +201,7 @@ std::optional<uint64_t> SlabReport::as_address() const {
     const std::string digits = word.starts_with("0x") ? word.substr(2) : word;
     if (digits.empty() || digits.size() > 16 || digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) return std::nullopt;
     const uint64_t value = std::strtoull(digits.c_str(), nullptr, 16);
-    return session_.target().arch().kernel_address(value) ? std::optional(value) : std::nullopt;
+    return session_.target().kernel_address(value) ? std::optional(value) : std::nullopt;
 }
 
 void SlabReport::closing_notes() {

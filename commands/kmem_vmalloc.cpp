@@ -9,7 +9,7 @@ namespace kcrash {
 // An address may also be a physical one, whose page one of the areas maps: then every page of every area is looked at.
 static bool maps(const Target& target, const VmallocArea& area, uint64_t address) {
     if (address >= area.begin && address < area.end) return true;
-    if (target.arch().kernel_address(address)) return false;
+    if (target.kernel_address(address)) return false;
     const uint64_t page = target.physical().page_size();
     if (area.end - area.begin > (uint64_t{1} << 34)) return false;
     for (uint64_t at = area.begin; at < area.end; at += page) {

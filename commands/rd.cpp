@@ -109,7 +109,7 @@ Read reader(Session& session, const Invocation& invocation, uint64_t address) {
         return [file](uint64_t at, std::span<std::byte> into) { file->read(FileOffset{at}, into); };
     }
     if (invocation.has("p")) return [&target](uint64_t at, std::span<std::byte> into) { target.physical().read(PhysicalAddress{at}, into); };
-    if (invocation.has("u") || !target.arch().kernel_address(address)) {
+    if (invocation.has("u") || !target.kernel_address(address)) {
         std::shared_ptr<AddressSpace> space = task_space(session, session.current());
         return [space](uint64_t at, std::span<std::byte> into) { space->read(VirtualAddress{at}, into); };
     }

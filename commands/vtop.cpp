@@ -144,7 +144,7 @@ void run(Session& session, const Invocation& invocation) {
     const auto task = [&]() -> const Task& { return chosen ? session.task(*chosen) : session.current(); };
     for (const std::string& word : invocation.operands) {
         const uint64_t address = session.address(word);
-        const bool user = invocation.has("u") || (!invocation.has("k") && !target.arch().kernel_address(address));
+        const bool user = invocation.has("u") || (!invocation.has("k") && !target.kernel_address(address));
         translate(session, user ? user_space(session, task()) : kernel_space(session), address);
     }
 }

@@ -201,7 +201,7 @@ const AddressSpace* GdbKernel::space_of(uint64_t task) {
 
 size_t GdbKernel::read(uint64_t task, uint64_t address, void* into, size_t size, std::string& reason) {
     const std::span<std::byte> bytes(static_cast<std::byte*>(into), size);
-    const bool of_kernel = target_.arch().kernel_address(address);
+    const bool of_kernel = target_.kernel_address(address);
     const AddressSpace* space = of_kernel ? &target_.kernel() : space_of(task);
     if (!space) {
         reason = "the current task has no user space";

@@ -58,6 +58,9 @@ public:
     const KernelFacts& facts() const { return *facts_; }
     const TargetOptions& options() const { return options_; }
     void set_progress(ProgressMaker progress) { options_.progress = std::move(progress); } // who is told from now on
+    // In the kernel's half? The other half is each process's own.
+    bool kernel_address(uint64_t address) const { return kernel_begin_ ? address >= kernel_begin_ && arch_->canonical(address) : arch_->kernel_address(address); }
+    uint64_t kernel_begin() const { return kernel_begin_; } // where the half begins, if that was chosen when the kernel was built; else 0
     uint64_t kernel_offset() const { return kernel_offset_; } // KASLR: run-time minus link address, bytes
     Slide slide() const { return {kernel_offset_, arch_->moved_from}; }
     const std::vector<std::string>& warnings() const { return warnings_; }
@@ -120,7 +123,7 @@ private:
     std::shared_ptr<ElfFile> elf_;
     std::shared_ptr<const Symbols> symbols_;
     std::shared_ptr<const Types> types_;
-    uint64_t kernel_offset_ = 0;
+    uint64_t kernel_offset_ = 0, kernel_begin_ = 0;
     std::vector<std::string> warnings_;
     std::unique_ptr<Lazy> lazy_;
 };

@@ -181,6 +181,7 @@ struct Target::Opening {
         }
         t.kernel_ = std::make_unique<AddressSpace>(*t.physical_, t.arch_->kernel_translator(*t.physical_, *t.facts_), t.arch_->order,
                                                    "kernel virtual");
+        if (t.arch_->kernel_begin) t.kernel_begin_ = t.arch_->kernel_begin(*t.physical_, *t.facts_).value_or(0);
         if (table) return;
         table = read_kallsyms(*t.kernel_, t.vmcoreinfo_, *t.facts_, t.arch_->word_size);
         if (!table || table->size() == 0)

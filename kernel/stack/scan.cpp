@@ -107,7 +107,7 @@ std::vector<ExceptionFrame> find_exception_frames(const Target& target, const St
             if (!value) whole = false;
             else frame.registers.set(saved.number, saved.size ? *value & ((uint64_t{1} << saved.size * 8) - 1) : *value);
         }
-        if (!whole || !arch.plausible(frame.registers)) continue;
+        if (!whole || !arch.plausible(frame.registers, target.kernel_begin())) continue;
         frame.user_mode = arch.user_mode(frame.registers);
         if (frame.user_mode && arch.user_frame_at_end && frame.address + whole_size != range.end) continue;
         if (!frame.user_mode && !target.symbols().is_text(*frame.registers.get(arch.pc))) continue;

@@ -146,7 +146,7 @@ UnwindRow exception_row(uint64_t offset) {
 UnwindRow first_row(const FrameView& frame, uint64_t sp) {
     for (const uint64_t offset : regs_offsets)
         if (const auto regs = read_pt_regs(frame.world, frame.arch, sp + offset, false))
-            if (regs->user_mode && frame.range && sp + offset + frame.arch.pt_regs_size <= frame.range->end && frame.arch.plausible(regs->registers))
+            if (regs->user_mode && frame.range && sp + offset + frame.arch.pt_regs_size <= frame.range->end && frame.arch.plausible(regs->registers, 0))
                 return exception_row(offset);
     UnwindRow row;
     row.frame = UnwindRow::Frame::end;
