@@ -20,6 +20,7 @@ constexpr const char* convert = "convert it to an ELF or kdump-compressed file";
 const Magic magics[] = {
     {"\x0d\xf0\xeb\xfe"sv, "Xen core (old)", convert},
     {"LinuxGuestRecord"sv, "Xen save file", convert},
+    {"\x14\x20\x28\x01"sv, "Hyper-V saved state (.vmrs)", convert}, // HyperVStorage's first header
     {"PAGEDU64"sv, "Windows crash dump", "kcrash reads dumps of Linux kernels"},
     {"PAGEDUMP"sv, "Windows crash dump", "kcrash reads dumps of Linux kernels"},
 };

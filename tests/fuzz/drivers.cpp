@@ -7,13 +7,18 @@
 #include "core/dump/mapped.hpp"
 #include "core/dump/memory_note.hpp"
 #include "core/dump/notes.hpp"
+#include "core/dump/raw.hpp"
 #include "core/dump/vmcoreinfo.hpp"
 #include "core/error.hpp"
 #include "core/memory/decompress.hpp"
 #include "core/packed_file.hpp"
 #include "tests/fuzz/fuzz_source.hpp"
 #include "tests/fuzz/walks.hpp"
+#include <algorithm>
 #include <cstdlib>
+#include <sstream>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace kcrash {
 extern const DumpFormat kdump_format, diskdump_format, xen_core_format, elf_format, lkcd_format, s390_format, vmdump_format,
@@ -170,6 +175,27 @@ bool memory_note(Input input) {
     return true;
 }
 
+// The words of a command line up to a zero, in which F is a file that holds the rest. No other file can be named: dots and
+// slashes are taken out.
+bool raw(Input input) {
+    const auto end = std::find(input.begin(), input.end(), std::byte{0});
+    if (end == input.end()) return false;
+    static const int memory = memfd_create("raw", 0);
+    const Input content(end + 1, input.end());
+    if (ftruncate(memory, 0) != 0 || pwrite(memory, content.data(), content.size(), 0) != static_cast<ssize_t>(content.size())) std::abort();
+    std::string text;
+    for (auto at = input.begin(); at != end; ++at) {
+        if (*at == std::byte{'F'}) text += "/proc/self/fd/" + std::to_string(memory);
+        else text += *at == std::byte{'/'} || *at == std::byte{'.'} ? '_' : static_cast<char>(*at);
+    }
+    std::vector<std::string> words;
+    std::istringstream all(text);
+    for (std::string word; all >> word && words.size() < 16;) words.push_back(word);
+    if (std::none_of(words.begin(), words.end(), is_raw_list)) return false;
+    use_dump(*open_raw(words));
+    return true;
+}
+
 // The first byte is the method.
 bool page(Input input) {
     if (input.empty()) return false;
@@ -197,6 +223,7 @@ std::vector<Driver> make_drivers() {
         format("vmware", vmware_format, {"core/dump/vmware.cpp", "core/dump/x86_notes.cpp"}),
         format("vmware_guest", vmware_guest_format, {"core/dump/vmware_guest.cpp"}),
         format("unread", unread_format, {"core/dump/unread.cpp"}),
+        {"raw", {"core/dump/raw.cpp"}, raw, 20'000},
         {"flattened", {"core/dump/flattened.cpp"}, flattened},
         {"gzip", {"core/gzip_file.cpp"}, [](Input input) { return packed(input, "gzip"); }, 20'000},
         {"xz", {"core/xz_file.cpp"}, [](Input input) { return packed(input, "xz"); }, 20'000},

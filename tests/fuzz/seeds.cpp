@@ -72,7 +72,8 @@ void add_formats(const Seeds& seeds) {
     for (const uint32_t version : {1u, 3u, 4u, 5u, 6u, 7u})
         seeds.add("vmware_guest", "guest" + std::to_string(version), write_guest(memory, version));
     for (const uint32_t id : {0xbed0bed0u, 0xbed3bed3u, 0xbad1bad1u}) seeds.add("vmware", "vmss" + std::to_string(id), write_vmss(memory, true, 2, id));
-    for (const std::string_view magic : {"LinuxGuestRecord", "PAGEDU64", "PAGEDUMP"}) seeds.add("unread", std::string(magic), bytes_of(magic));
+    for (const std::string_view magic : {"LinuxGuestRecord", "PAGEDU64", "PAGEDUMP", "\x14\x20\x28\x01"})
+        seeds.add("unread", magic[0] == 'P' || magic[0] == 'L' ? std::string(magic) : "vmrs", bytes_of(magic));
 }
 
 void add_split(const Seeds& seeds) {
@@ -191,7 +192,19 @@ void add_walks(const Seeds& seeds) {
         std::ifstream file(entry.path());
         const std::string text{std::istreambuf_iterator<char>(file), {}};
         seeds.add("walk-" + fuzz::walk_machine(text), entry.path().stem(), fuzz::walk_input(text));
+        seeds.add("walk-" + fuzz::walk_machine(text), entry.path().stem().native() + " in a domain", fuzz::walk_input(text + "\nmachine_frames 0\n"));
     }
+}
+
+// The words of the command line, and what the file holds that they name.
+void add_raw(const Seeds& seeds) {
+    for (const char* words : {"F@0", "F@0x80000000,F@c0000000", "F@1000 F@fffffffffffff000", "F@0,F@800 F@8000000000000000", "G@0", "F@0,G", "F@", "F@0 G"})
+        for (const size_t size : {0u, 100u, 9000u}) {
+            Bytes input = bytes_of(words), content = number_page(3, std::max<size_t>(size, 1));
+            input.push_back(std::byte{0});
+            input.insert(input.end(), content.begin(), content.begin() + static_cast<ptrdiff_t>(size));
+            seeds.add("raw", words + std::string(" of ") + std::to_string(size), input);
+        }
 }
 
 } // namespace
@@ -202,5 +215,5 @@ int main(int argc, char** argv) {
         return 2;
     }
     const Seeds seeds(argv[1]);
-    for (const auto add : {add_formats, add_split, add_packed, add_streams, add_inside, add_walks}) add(seeds);
+    for (const auto add : {add_formats, add_split, add_packed, add_streams, add_inside, add_walks, add_raw}) add(seeds);
 }

@@ -42,6 +42,10 @@ public:
         return Fault::none;
     }
     std::vector<PhysicalRange> memory() const override { return ram_; }
+    std::optional<PageFrame> frame_of_machine(PageFrame machine) const override { // as in a Xen domain, some frames of the machine are others'
+        if (machine.value < machine_offset_) return std::nullopt;
+        return PageFrame(machine.value - machine_offset_);
+    }
     std::optional<uint64_t> number(std::string_view name) const override { return look("number", name); }
     std::optional<uint64_t> symbol(std::string_view name) const override { return look("symbol", name); }
     std::optional<uint64_t> option(std::string_view name) const override { return look("option", name); }
@@ -81,6 +85,7 @@ private:
     std::vector<PhysicalRange> ram_;
     std::map<uint64_t, std::vector<std::byte>> pages_;
     std::optional<uint64_t> fill_;
+    uint64_t machine_offset_ = 0;
 };
 
 struct Question {
@@ -125,7 +130,7 @@ void use_facts(const Architecture& arch, const Machine& machine, uint64_t value)
     if (arch.signature_bits) (void)arch.signature_bits(machine);
     Registers registers;
     for (unsigned number = 0; number < Registers::max; number += 1 + value % 3) registers.set(number, value >> number % 64);
-    (void)arch.plausible(registers);
+    (void)arch.plausible(registers, value % 2 ? value << 24 : 0);
     (void)arch.user_mode(registers);
     std::byte code[16];
     for (unsigned i = 0; i < sizeof code; ++i) code[i] = static_cast<std::byte>(value >> 8 * (i % 8));

@@ -63,6 +63,7 @@ TEST_CASE("formats: those that are recognised and not read say what they are and
     const char* convert = "convert it to an ELF or kdump-compressed file";
     const Case cases[] = {
         {"LinuxGuestRecord"sv, "Xen save file"},
+        {"\x14\x20\x28\x01"sv, "Hyper-V saved state (.vmrs)"},
     };
     for (const Case& c : cases)
         CHECK(open_error(bytes_of(std::string(c.start) + std::string(100, '\0'))) ==

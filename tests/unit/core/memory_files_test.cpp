@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Raw memory, LiME, AVML, VMware, QEMU's stream and libvirt's save file: each opens, and each is refused when it is broken.
 #include "core/dump/machines.hpp"
+#include "core/dump/memory_note.hpp"
 #include "core/dump/qemu_machines.hpp"
 #include "core/dump/raw.hpp"
 #include "tests/fixtures/memory_files.hpp"
@@ -488,6 +489,23 @@ TEST_CASE("memory notes: found across windows, at any alignment and in both byte
         const TemporaryFile damaged(image.bytes);
         CHECK(open_dump({damaged.path() + "@0"})->vmcoreinfo().empty());
     }
+}
+
+TEST_CASE("memory notes: who has little time opens without what is not in the likely places, and the next one finds it") {
+    constexpr uint64_t mib = uint64_t{1} << 20;
+    FixtureMemory memory = parse_memory("0-7ff zero");
+    memory.pages[0x500].bytes = note_page();
+    const TemporaryFile file(write_raw(memory));
+    {
+        const ShortNoteSearch limit(2 * mib);
+        CHECK(open_dump({file.path() + "@0"})->vmcoreinfo().empty());
+        {
+            const ShortNoteSearch more(8 * mib);
+            CHECK_FALSE(open_dump({file.path() + "@0"})->vmcoreinfo().empty());
+        }
+        CHECK(ShortNoteSearch::most() == 2 * mib);
+    }
+    CHECK_FALSE(open_dump({file.path() + "@0"})->vmcoreinfo().empty());
 }
 
 TEST_CASE("memory files: random damage never crashes or hangs") {

@@ -52,6 +52,51 @@ TEST_CASE("nbd: a server that says nothing is given up") {
           "FILE: the server does not answer; given up after 0.3 s");
 }
 
+TEST_CASE("nbd: one bad sector does not take its neighbours with it") {
+    constexpr uint64_t size = 1 << 20, bad = 100'352, sector = 512;
+    const Listener server;
+    std::thread old_style([&] {
+        const int fd = accept(server.fd, nullptr, nullptr);
+        put(fd, {{0x4e42444d41474943, 8}, {0x00420281861253, 8}, {size, 8}, {1, 4}});
+        for (unsigned i = 0; i < 31; ++i) put(fd, {{0, 4}});
+        std::byte request[28]; // magic, flags, type, cookie, offset, length
+        while (recv(fd, request, sizeof request, MSG_WAITALL) == sizeof request) {
+            const auto cookie = load<uint64_t>(request + 8, ByteOrder::big), offset = load<uint64_t>(request + 16, ByteOrder::big);
+            const auto length = load<uint32_t>(request + 24, ByteOrder::big);
+            if (load<uint16_t>(request + 6, ByteOrder::big) != 0) break; // not a read: the end
+            constexpr uint64_t input_output_error = 5;
+            const bool fails = offset < bad + sector && offset + length > bad;
+            put(fd, {{0x67446698, 4}, {fails ? input_output_error : 0, 4}, {cookie, 8}});
+            if (fails) continue;
+            std::string bytes;
+            for (uint64_t at = offset; at < offset + length; ++at) bytes += static_cast<char>(at / sector);
+            CHECK(send(fd, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+        }
+        close(fd);
+    });
+    {
+        const auto file = open_nbd(server.uri(), std::chrono::seconds(30));
+        const auto read = [&](uint64_t at, size_t count) {
+            std::vector<std::byte> bytes(count);
+            const Fault fault = file->try_read(FileOffset(at), bytes);
+            if (fault != Fault::none) return std::string(name(fault));
+            for (size_t i = 0; i < count; ++i)
+                if (bytes[i] != static_cast<std::byte>((at + i) / sector)) return fmt::format("another byte at {}", at + i);
+            return std::string("good");
+        };
+        CHECK(read(bad - sector, sector) == "good");
+        CHECK(read(bad, sector) == std::string(name(Fault::io)));
+        CHECK(read(bad + sector, 4096) == "good");
+        CHECK(read(65536, 4096) == "good");
+        CHECK(read(10, 4096) == "good");
+        CHECK(read(131072, 300'000) == "good"); // several blocks
+        CHECK(read(60'000, 20'000) == "good");  // from a block that is whole into that one
+        CHECK(read(60'000, 60'000) == std::string(name(Fault::io)));
+        CHECK(*file->fetched() < size);
+    }
+    old_style.join();
+}
+
 TEST_CASE("nbd: a server that stops answering reads is given up once, and then at once") {
     const Listener server;
     std::thread old_style([&] { // the oldest handshake: the size, and nothing more to say
