@@ -34,7 +34,8 @@ struct Current {
 Current* current = nullptr; // only while run_prompt() is on the stack
 // While a line was waited for: Ctrl-Z; SIGCONT.
 volatile std::sig_atomic_t to_stop = 0, continued = 0;
-pthread_t prompt_thread; // GDB's and Python's threads must not keep them
+pthread_t prompt_thread; // the threads of TBB, GDB and Python must not keep them, nor Ctrl-C
+struct sigaction interrupt_before {}; // what Ctrl-C does, which here only this thread is told
 
 char* next_word(const char*, int state) {
     if (state == 0) current->next = 0;
@@ -72,8 +73,9 @@ bool is_prepared() {
     return tcgetattr(STDIN_FILENO, &settings) == 0 && !(settings.c_lflag & ICANON) && settings.c_cc[VMIN] == 0;
 }
 
-void on_job_control(int number) {
+void on_signal(int number) {
     if (!pthread_equal(pthread_self(), prompt_thread)) pthread_kill(prompt_thread, number);
+    else if (number == SIGINT) interrupt_before.sa_handler(number);
     else (number == SIGTSTP ? to_stop : continued) = 1;
 }
 
@@ -165,7 +167,8 @@ public:
         pthread_sigmask(SIG_BLOCK, &set, &mask_);
         prompt_thread = pthread_self();
         struct sigaction action {};
-        action.sa_handler = on_job_control;
+        action.sa_handler = on_signal;
+        sigaction(SIGINT, &action, &interrupt_before);
         action.sa_flags = SA_RESTART;
         sigaction(SIGTSTP, nullptr, &stop_);
         if (stop_.sa_handler != SIG_IGN) sigaction(SIGTSTP, &action, nullptr); // who ignores it does not stop
@@ -176,6 +179,7 @@ public:
         current->waiting = nullptr;
         sigaction(SIGCONT, &continue_, nullptr);
         sigaction(SIGTSTP, &stop_, nullptr);
+        sigaction(SIGINT, &interrupt_before, nullptr);
         pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
     }
     SignalsInPoll(const SignalsInPoll&) = delete;

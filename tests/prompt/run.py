@@ -64,8 +64,8 @@ class Terminal:
         self.read_until(" = 1000001", timeout)
         self.read_until(PROMPT, timeout)
 
-    def leave(self):
-        self.type("exit\n")
+    def leave(self, keys="exit\n"):
+        self.type(keys)
         for _ in range(200):
             try:
                 if not os.read(self.descriptor, 65536):
@@ -179,16 +179,13 @@ class Suite:
         terminal.type("\x03")
         terminal.read_until(PROMPT)
         self.check("PID: 1\n" in terminal.command("set 1"), "Ctrl-C ends a command and keeps the session")
-        terminal.type("half a line\x03")
-        terminal.read_until(PROMPT)
-        self.check("PID: 2\n" in terminal.command("set 2"), "Ctrl-C gives a half line up")
-        terminal.type("\x04")
+        terminal.command("foreach bt > /dev/null")  # TBB's threads are no place for Ctrl-C to get lost in
         for _ in range(100):
-            try:
-                os.read(terminal.descriptor, 1000)
-            except OSError:
-                break
-        status = os.waitstatus_to_exitcode(os.waitpid(terminal.child, 0)[1])
+            terminal.type("half a line\x03")
+            terminal.read_until("^C", 10)
+            terminal.read_until(PROMPT)
+        self.check("PID: 2\n" in terminal.command("set 2"), "Ctrl-C gives a half line up")
+        status = terminal.leave("\x04")
         self.check(status == 0, "Ctrl-D leaves", status)
 
     def pipes_and_files(self):
