@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "kernel/target_open.hpp"
 #include "symbols/debug_files.hpp"
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace kcrash {
@@ -28,6 +29,7 @@ ModuleSearch Target::module_search() const {
     search.directories.insert(search.directories.end(), options_.debug_directories.begin(), options_.debug_directories.end());
     add_folder_of(options_.vmlinux, search.directories);
     if (const auto path = path_of_dump(options_)) add_folder_of(*path, search.beside);
+    std::erase_if(search.beside, [&](const std::string& folder) { return std::ranges::find(search.directories, folder) != search.directories.end(); });
     return search;
 }
 

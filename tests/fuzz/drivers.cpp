@@ -102,6 +102,7 @@ bool packed(Input input, std::string_view packer) {
     (void)packed_head(*file, packer, 8192);
     std::vector<std::string> warnings;
     use_file(*open_packed(file, packer, warnings));
+    use_file(*open_packed(file, packer, warnings, true));
     return true;
 }
 

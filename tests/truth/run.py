@@ -24,7 +24,7 @@ CACHE = pathlib.Path(os.environ.get("KCRASH_SAMPLES") or
                      pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kcrash/samples")
 # The first are asked for when they are not there; the others are used when somebody made them.
 EXPECTED = ["debian-6.1-amd64-cloud", "debian-6.12-amd64-cloud", "debian-6.1-arm64-cloud"]
-MADE = ("debian-6.1-amd64-deaths", "debian-7.3-amd64-cloud", "debian-6.1-s390x", "debian-6.1-ppc64el", "sample-6.1-fp",
+MADE = ("debian-6.1-amd64-deaths", "debian-7.3-amd64-cloud", "debian-6.1-s390x", "debian-6.1-ppc64el", "sample-6.1-fp", "vmsplit-6.1-i386",
         "debian-6.1-armhf", "debian-6.1-i386", "debian-6.1-i386-pae", "debian-6.12-arm64-16k", "debian-7.2-loong64", "debian-6.12-riscv64", "debian-7.2-riscv64")
 SAMPLES = EXPECTED + [name for name in MADE if (CACHE / name).is_dir()]
 NOT_DUMPS = re.compile(r"\.(txt|json|log)$|^stream$")  # of a stream: tests/formats/converted.py
