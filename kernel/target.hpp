@@ -37,8 +37,6 @@ struct TargetOptions {
     std::vector<std::string> debug_directories;    // where debug files are searched, besides the usual places
     std::vector<std::string> source_directories;   // --src: where the kernel's source tree is
     ProgressMaker progress;                        // told of what takes long; empty: nobody
-    // Told while debuginfod fetches a file: bytes there, bytes in all (0: unknown). False stops it.
-    std::function<bool(uint64_t, uint64_t)> fetch_progress = [](uint64_t, uint64_t) { return true; };
 };
 
 // Owns everything below it. Opening throws Error; what can be done without goes into warnings() instead.

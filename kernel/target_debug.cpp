@@ -14,7 +14,7 @@ DebugInfo* Target::kernel_debug_info() const {
     if (!elf_) return nullptr;
     std::shared_ptr<const ElfFile> file = elf_;
     const bool split = !file->has_dwarf();
-    const FoundFile half = split ? find_debug_half(*elf_, options_.debug_directories, &options_.fetch_progress) : FoundFile(); // Ctrl-C ends it: asked again
+    const FoundFile half = split ? find_debug_half(*elf_, options_.debug_directories, &options_.progress) : FoundFile(); // Ctrl-C ends it: asked again
     lazy_->kernel_dwarf_tried = true;
     if (split) {
         if (half.path.empty()) return nullptr;
@@ -46,7 +46,7 @@ std::shared_ptr<const ElfFile> Target::open_module_dwarf(const LoadedModule& mod
     std::shared_ptr<const ElfFile> file;
     if (!module.object_file.empty()) file = ElfFile::open(module.object_file);
     if (file && !file->has_dwarf()) {
-        const FoundFile half = find_debug_half(*file, options_.debug_directories, &options_.fetch_progress);
+        const FoundFile half = find_debug_half(*file, options_.debug_directories, &options_.progress);
         file = half.path.empty() ? nullptr : ElfFile::open(half.path);
     }
     if (file) return file;

@@ -42,7 +42,7 @@ std::vector<std::string> Target::source_search_path() const {
 FoundFile Target::find_module_object(const LoadedModule& module, bool fetch) const {
     const std::scoped_lock guard(lazy_->lock);
     if (!lazy_->module_finder) lazy_->module_finder = std::make_unique<ModuleFinder>(module_search());
-    return lazy_->module_finder->find(module, fetch ? &options_.fetch_progress : nullptr);
+    return lazy_->module_finder->find(module, fetch ? &options_.progress : nullptr);
 }
 
 void Target::load_module(std::string_view name, const std::string& object_file, bool list_sections) {

@@ -58,7 +58,7 @@ struct Target::Opening {
     // No vmlinux was given: one that lies where debug files lie is better than the dump's own symbols.
     void search_vmlinux() {
         const std::string id(t.vmcoreinfo_.value("BUILD-ID").value_or("")), release(t.vmcoreinfo_.value("OSRELEASE").value_or(""));
-        searched = find_kernel_file({id, release, path_of_dump(t.options_).value_or(""), t.options_.debug_directories}, t.options_.fetch_progress);
+        searched = find_kernel_file({id, release, path_of_dump(t.options_).value_or(""), t.options_.debug_directories}, t.options_.progress);
         t.options_.vmlinux = searched.path;
     }
 
@@ -171,7 +171,7 @@ struct Target::Opening {
         if (t.elf_) {
             table = cached_symbols(*t.elf_, t.slide(), t.options_.use_cache);
             if (table->size() == 0) {
-                const FoundFile half = find_debug_half(*t.elf_, t.options_.debug_directories, &t.options_.fetch_progress);
+                const FoundFile half = find_debug_half(*t.elf_, t.options_.debug_directories, &t.options_.progress);
                 if (half.path.empty())
                     throw Error(fmt::format("{}: has no symbols (stripped?); give the vmlinux with debug information; {}", t.options_.vmlinux,
                                             search_advice(half, std::string(t.vmcoreinfo_.value("OSRELEASE").value_or("")))));

@@ -54,7 +54,7 @@ std::string build_id_path(const std::string& folder, const std::string& id) {
 }
 
 // Asks debuginfod, and takes what it gave if it fits. True: it did not answer in time.
-template <typename Fits> bool fetch_into(FoundFile& found, const std::string& id, const FetchProgress& progress, const Fits& fits) {
+template <typename Fits> bool fetch_into(FoundFile& found, const std::string& id, const ProgressMaker& progress, const Fits& fits) {
     if (!is_build_id(id)) return false;
     const Fetched fetched = fetch_debug_file(id, fetch_seconds, progress);
     if (fetched.path.empty() || !fits(fetched.path))
@@ -121,7 +121,7 @@ void ModuleFinder::list() {
     for (const std::string& folder : search_.directories) add(folder, deepest);
 }
 
-FoundFile ModuleFinder::find(const LoadedModule& module, const FetchProgress* fetch) {
+FoundFile ModuleFinder::find(const LoadedModule& module, const ProgressMaker* fetch) {
     FoundFile found;
     const auto is_best = [&](const std::string& path) { // true: nothing better can come
         if (!is_file(path)) return false;
@@ -152,7 +152,7 @@ FoundFile ModuleFinder::find(const LoadedModule& module, const FetchProgress* fe
     return found;
 }
 
-FoundFile find_debug_half(const ElfFile& file, const std::vector<std::string>& directories, const FetchProgress* fetch) {
+FoundFile find_debug_half(const ElfFile& file, const std::vector<std::string>& directories, const ProgressMaker* fetch) {
     const std::string id = hex(file.build_id());
     const std::string folder = folder_of(file.path()), link = file.debug_link().value_or("");
     std::vector<std::string> folders = {folder, folder + "/.debug"};

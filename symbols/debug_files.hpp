@@ -32,7 +32,7 @@ class ModuleFinder {
 public:
     explicit ModuleFinder(ModuleSearch search);
     // fetch: told while debuginfod is asked for what lies nowhere with debug information; null: nothing is fetched.
-    FoundFile find(const LoadedModule& module, const FetchProgress* fetch = nullptr);
+    FoundFile find(const LoadedModule& module, const ProgressMaker* fetch = nullptr);
 
 private:
     void list();
@@ -42,7 +42,7 @@ private:
 };
 
 // The half that has the DWARF of a file split with .gnu_debuglink, or by build-id under .build-id/. fetch: as above.
-FoundFile find_debug_half(const ElfFile& file, const std::vector<std::string>& directories, const FetchProgress* fetch = nullptr);
+FoundFile find_debug_half(const ElfFile& file, const std::vector<std::string>& directories, const ProgressMaker* fetch = nullptr);
 
 // The cache folder: $KCRASH_CACHE_DIR, else $XDG_CACHE_HOME/kcrash, else ~/.cache/kcrash. Created 0700. Empty: none can be made.
 std::string cache_directory();

@@ -15,7 +15,7 @@ namespace {
 
 struct Watch {
     std::chrono::steady_clock::time_point deadline;
-    const FetchProgress* progress;
+    ProgressStep step;
     bool late = false;
 };
 
@@ -25,17 +25,20 @@ int on_progress(debuginfod_client* client, long there, long whole) {
     watch.late = std::chrono::steady_clock::now() > watch.deadline;
     if (watch.late || interrupt_requested) return 1;
     const auto bytes = [](long n) { return n > 0 ? static_cast<uint64_t>(n) : 0; };
-    return (*watch.progress)(bytes(there), bytes(whole)) ? 0 : 1;
+    try {
+        watch.step(bytes(there), bytes(whole));
+        return 0;
+    } catch (const Interrupted&) { return 1; } // nothing is thrown through the library
 }
 
 } // namespace
 
-Fetched fetch_debug_file(const std::string& build_id, unsigned seconds, const FetchProgress& progress) {
+Fetched fetch_debug_file(const std::string& build_id, unsigned seconds, const ProgressMaker& progress) {
     const char* servers = std::getenv("DEBUGINFOD_URLS");
     if (!servers || !*servers) return {"", "DEBUGINFOD_URLS is not set"};
     const std::unique_ptr<debuginfod_client, void (*)(debuginfod_client*)> client(debuginfod_begin(), debuginfod_end);
     if (!client) return {"", "debuginfod's client cannot start"};
-    Watch watch{std::chrono::steady_clock::now() + std::chrono::seconds(seconds), &progress};
+    Watch watch{std::chrono::steady_clock::now() + std::chrono::seconds(seconds), start_progress(progress, "asking debuginfod")};
     debuginfod_set_user_data(client.get(), &watch);
     debuginfod_set_progressfn(client.get(), on_progress);
     char* path = nullptr;

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Debug files from a server, by build-id.
 #pragma once
-#include <functional>
-#include <span>
+#include "core/progress.hpp"
 #include <string>
 
 namespace kcrash {
-
-// Told of what has come and of the whole, in bytes; 0: not known yet. The transfer stops when it gives false.
-using FetchProgress = std::function<bool(uint64_t there, uint64_t whole)>;
 
 struct Fetched {
     std::string path;  // in debuginfod's cache; empty: not found
@@ -19,7 +15,7 @@ struct Fetched {
 constexpr unsigned fetch_seconds = 300; // for one file: some hundred megabytes over a slow line
 
 // Asks the servers that $DEBUGINFOD_URLS names for the debug file of this build-id (hexadecimal). Without that variable nothing
-// is sent anywhere. Gives up after `seconds`, and at Ctrl-C.
-Fetched fetch_debug_file(const std::string& build_id, unsigned seconds, const FetchProgress& progress);
+// is sent anywhere. Gives up after `seconds`; throws Interrupted at Ctrl-C. progress is told bytes.
+Fetched fetch_debug_file(const std::string& build_id, unsigned seconds, const ProgressMaker& progress);
 
 } // namespace kcrash

@@ -72,7 +72,7 @@ bool fits(const std::string& path, const std::string& build_id, bool named) {
 
 } // namespace
 
-FoundFile find_kernel_file(const KernelFileSearch& search, const FetchProgress& progress) {
+FoundFile find_kernel_file(const KernelFileSearch& search, const ProgressMaker& progress) {
     FoundFile found;
     for (const Place& place : places(search)) {
         found.searched.push_back(place.path);

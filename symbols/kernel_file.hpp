@@ -15,6 +15,6 @@ struct KernelFileSearch {
 // Looks next to the dump, in the directories, in /usr/lib/debug and /lib/modules, then asks debuginfod. A file with another
 // build-id never matches; without a build-id only files whose name has the release are taken. Nothing from the dump becomes part
 // of a path that is not plain letters, digits and ".-+_~".
-FoundFile find_kernel_file(const KernelFileSearch& search, const FetchProgress& progress);
+FoundFile find_kernel_file(const KernelFileSearch& search, const ProgressMaker& progress);
 
 } // namespace kcrash

@@ -40,17 +40,7 @@ std::unique_ptr<Report> standard_report(bool json) {
 
 void warn(std::string_view message) { fmt::print(stderr, "kcrash: {}\n", escape(message, true)); }
 
-// One line on the terminal while debuginfod fetches a file; nothing when nobody looks.
-bool show_fetch(uint64_t there, uint64_t whole) {
-    if (!isatty(STDERR_FILENO)) return true;
-    if (whole) fmt::print(stderr, "\rfetching debug information: {} of {} MB ", there >> 20, whole >> 20);
-    else fmt::print(stderr, "\rasking debuginfod for debug information ");
-    if (whole && there >= whole) fmt::print(stderr, "\n");
-    return true;
-}
-
 std::unique_ptr<Target> open_target(Arguments& arguments) {
-    arguments.target.fetch_progress = show_fetch;
     sort_files(arguments);
     for (const std::string& note : arguments.notes) warn(note);
     if (arguments.target.dump_files.empty()) {

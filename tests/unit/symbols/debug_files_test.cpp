@@ -124,7 +124,7 @@ TEST_CASE("debug files: every place of a module is named, and a build-id of the 
     wanted.name = "nfs";
     wanted.build_id = {std::byte{0x12}, std::byte{0x34}, std::byte{0x56}, std::byte{0x78}};
     unsetenv("DEBUGINFOD_URLS");
-    const FetchProgress quiet = [](uint64_t, uint64_t) { return true; };
+    const ProgressMaker quiet;
     ModuleFinder finder({"6.1.0-fixture", {"/mine"}, {"/dumps"}});
     const std::string text = search_advice(finder.find(wanted, &quiet), "6.1.0-44-amd64");
     CHECK(text == "searched:\n  /dumps/.build-id/12/345678.debug\n  /mine/.build-id/12/345678.debug\n"
@@ -138,7 +138,7 @@ TEST_CASE("debug files: every place of a module is named, and a build-id of the 
 }
 
 // A server that takes the question and says nothing.
-TEST_CASE("debuginfod: gives up when the time is over") {
+TEST_CASE("debuginfod: gives up when the time is over, and at Ctrl-C") {
     const Folder folder;
     const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
@@ -151,16 +151,17 @@ TEST_CASE("debuginfod: gives up when the time is over") {
     const std::string server = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
     setenv("DEBUGINFOD_URLS", server.c_str(), 1);
     setenv("DEBUGINFOD_CACHE_PATH", folder.path.c_str(), 1);
-    uint64_t asked = 0;
-    const auto counting = [&](uint64_t, uint64_t) { return ++asked > 0; };
-    Fetched fetched = fetch_debug_file("00112233445566778899aabbccddeeff00112233", 1, counting);
+    uint64_t told = 0;
+    const ProgressMaker counting = [&](std::string_view) -> ProgressStep { return [&](uint64_t, uint64_t) { ++told; }; };
+    const char* id = "00112233445566778899aabbccddeeff00112233";
+    const Fetched fetched = fetch_debug_file(id, 1, counting);
     CHECK(fetched.path.empty());
     CHECK(fetched.late);
     CHECK(fetched.why == server + ": gave up after 1 s");
-    CHECK(asked > 0);
-    fetched = fetch_debug_file("00112233445566778899aabbccddeeff00112233", 1000, [](uint64_t, uint64_t) { return false; }); // its user had enough
-    CHECK(fetched.path.empty());
-    CHECK_FALSE(fetched.late);
+    CHECK(told > 0);
+    interrupt_requested = 1;
+    CHECK_THROWS_AS(fetch_debug_file(id, 1000, counting), Interrupted);
+    interrupt_requested = 0;
     unsetenv("DEBUGINFOD_URLS");
     unsetenv("DEBUGINFOD_CACHE_PATH");
     ::close(listener);

@@ -8,7 +8,7 @@
 
 using namespace kcrash;
 
-static const FetchProgress quiet = [](uint64_t, uint64_t) { return true; };
+static const ProgressMaker quiet;
 
 static bool has(const FoundFile& found, const std::string& place) {
     return std::find(found.searched.begin(), found.searched.end(), place) != found.searched.end();
