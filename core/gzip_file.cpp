@@ -20,8 +20,8 @@
 namespace kcrash {
 namespace {
 
-constexpr size_t window_bytes = 32768, most_points = 4096, input_bytes = size_t{256} << 10;
-constexpr uint64_t first_span = uint64_t{1} << 20, largest_piece = uint64_t{64} << 20, cache_bytes = uint64_t{256} << 20;
+constexpr size_t window_bytes = 32768, input_bytes = size_t{256} << 10;
+constexpr uint64_t largest_piece = uint64_t{64} << 20, cache_bytes = uint64_t{256} << 20;
 
 struct Point {
     uint64_t out = 0;              // bytes of the unpacked file before it
@@ -43,8 +43,9 @@ struct Inflater {
 // One pass over the file, in as many steps as it takes.
 class Indexer {
 public:
-    explicit Indexer(std::shared_ptr<const ByteSource> source)
-        : source_(std::move(source)), file_(*source_), input_(input_bytes), window_(2 * window_bytes), inflater_(15 + 16) {
+    Indexer(std::shared_ptr<const ByteSource> source, const GzipIndex& density)
+        : source_(std::move(source)), file_(*source_), input_(input_bytes), window_(2 * window_bytes), most_points_(density.most_points),
+          span_(density.span), inflater_(15 + 16) {
         if (!inflater_.good) throw FileError(fmt::format("{}: zlib cannot start", file_.path()));
         add_member();
     }
@@ -105,7 +106,7 @@ private:
     }
     void add_member() { points_.push_back({out_, in_, 0, {}}); }
     void add_point(const z_stream& z) {
-        if (windows_ >= most_points) thin_out();
+        if (windows_ >= most_points_) thin_out();
         ++windows_;
         Point point{out_, in_, z.data_type & 7, std::vector<std::byte>(window_bytes)};
         const std::byte* end = reinterpret_cast<const std::byte*>(z.next_out); // the bytes before it are the latest output
@@ -129,7 +130,8 @@ private:
     std::vector<std::byte> input_, window_;
     std::vector<Point> points_;
     size_t windows_ = 0; // points that have one
-    uint64_t in_ = 0, out_ = 0, span_ = first_span, thinned_ = 0;
+    const size_t most_points_;
+    uint64_t span_, in_ = 0, out_ = 0, thinned_ = 0;
     bool over_ = false, ended_ = false; // at the end, or where it is damaged; at the end
     Inflater inflater_;
 };
@@ -220,9 +222,9 @@ private:
 
 } // namespace
 
-std::shared_ptr<const ByteSource> open_gzip(std::shared_ptr<const ByteSource> file, std::vector<std::string>& warnings, bool quickly) {
+std::shared_ptr<const ByteSource> open_gzip(std::shared_ptr<const ByteSource> file, std::vector<std::string>& warnings, bool quickly, const GzipIndex& density) {
     const std::string path = file->path();
-    auto index = std::make_unique<Indexer>(std::move(file));
+    auto index = std::make_unique<Indexer>(std::move(file), density);
     index->run(quickly ? 0 : UINT64_MAX);
     const uint64_t size = index->out();
     if (size == 0) throw FileError(fmt::format("{}: damaged gzip file: nothing can be unpacked", path));

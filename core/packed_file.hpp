@@ -18,7 +18,14 @@ std::shared_ptr<const ByteSource> open_packed(std::shared_ptr<const ByteSource> 
 
 // One for each packer that can be read so.
 std::shared_ptr<const ByteSource> open_xz(std::shared_ptr<const ByteSource> file);
-std::shared_ptr<const ByteSource> open_gzip(std::shared_ptr<const ByteSource> file, std::vector<std::string>& warnings, bool quickly = false);
+// The index that is made of a gzip file: from so many unpacked bytes on another point, until there are so many (each of 32 KiB); then
+// every second is dropped.
+struct GzipIndex {
+    uint64_t span = uint64_t{1} << 20; // bytes
+    size_t most_points = 4096;
+};
+std::shared_ptr<const ByteSource> open_gzip(std::shared_ptr<const ByteSource> file, std::vector<std::string>& warnings, bool quickly = false,
+                                            const GzipIndex& density = {});
 std::shared_ptr<const ByteSource> open_lzop(std::shared_ptr<const ByteSource> file, std::vector<std::string>& warnings);
 // Of lzop, for packed_head().
 std::vector<std::byte> lzop_head(const ByteSource& file, size_t n);

@@ -146,6 +146,20 @@ TEST_CASE("gzip: for a quick look no more is unpacked than is read, and all of i
     CHECK(half->try_read(FileOffset(plain.size() - 8192), head) == Fault::truncated);
 }
 
+TEST_CASE("gzip: an index that has too many points drops every second one, before it is read and in between") {
+    const auto plain = plain_bytes();
+    std::vector<std::string> warnings;
+    for (const bool quickly : {false, true}) {
+        const auto file = open_gzip(std::make_shared<const Watched>(gzip(plain)), warnings, quickly, {.span = 1 << 16, .most_points = 10});
+        for (const size_t at : {0u, 3'000'000u, 100u, 11'000'000u, 2'900'000u}) { // what is kept was unpacked between other points
+            std::vector<std::byte> got(100'000);
+            REQUIRE(file->try_read(FileOffset(at), got) == Fault::none);
+            CHECK(std::equal(got.begin(), got.end(), plain.begin() + static_cast<std::ptrdiff_t>(at)));
+        }
+        check_reads(*file, plain);
+    }
+}
+
 TEST_CASE("gzip: thousands of short members take no points, and a long one behind them opens") {
     const auto plain = plain_bytes();
     const std::span<const std::byte> all(plain);
