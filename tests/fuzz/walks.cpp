@@ -71,6 +71,9 @@ private:
         const auto hex = [](const std::string& text) { return std::strtoull(text.c_str(), nullptr, 16); };
         if (key == "page_size") {
             if (const uint64_t size = std::strtoull(first.c_str(), nullptr, 10); possible_page_size(size) && size <= 65536) info_.page_size = size;
+        } else if (key == "machine_frames") {
+            info_.machine_frames = true;
+            machine_offset_ = hex(first);
         } else if (key == "text") texts_[first] = second;
         else if (key == "ram" && hex(first) < hex(second))
             ram_.push_back({PhysicalAddress{hex(first)}, PhysicalAddress{std::min(hex(second), hex(first) + most_ram)}});
