@@ -104,7 +104,7 @@ ModuleFinder::ModuleFinder(ModuleSearch search) : search_(std::move(search)) {
 
 void ModuleFinder::list() {
     if (listed_) return;
-    listed_ = true;
+    files_.clear(); // of a list that Ctrl-C ended
     size_t entries = 0;
     namespace fs = std::filesystem;
     const auto add = [&](const std::string& folder, int depth) {
@@ -119,6 +119,7 @@ void ModuleFinder::list() {
     };
     for (const std::string& folder : search_.beside) add(folder, 0);
     for (const std::string& folder : search_.directories) add(folder, deepest);
+    listed_ = true;
 }
 
 FoundFile ModuleFinder::find(const LoadedModule& module, const ProgressMaker* fetch) {
