@@ -211,11 +211,12 @@ std::optional<uint64_t> count_shared_pages(const Target& target) {
     const uint64_t page = target.physical().page_size();
     std::atomic<uint64_t> shared{0};
     for (const PhysicalRange& range : target.dump().memory()) {
-        constexpr uint64_t chunk = 64;
+        constexpr uint64_t chunk = 64; // frames, in no more than one section of memory
         const uint64_t begin = range.begin.value / page, end = range.end.value / page;
-        tbb::parallel_for(uint64_t{0}, (end - begin + chunk - 1) / chunk, [&](uint64_t n) {
+        if (begin == end) continue;
+        tbb::parallel_for(begin / chunk, (end - 1) / chunk + 1, [&](uint64_t n) {
             check_interrupt();
-            const uint64_t first = begin + n * chunk, n_pages = std::min(chunk, end - first);
+            const uint64_t first = std::max(begin, n * chunk), n_pages = std::min(end, (n + 1) * chunk) - first;
             std::vector<std::byte> bytes(n_pages * pages.size());
             if (target.kernel().try_read(VirtualAddress(pages.page_address(PageFrame(first))), bytes) != Fault::none) return;
             uint64_t found = 0;

@@ -48,6 +48,24 @@ TEST_CASE_FIXTURE(Fixture, "page: sections that differ have no one place, and th
     CHECK_FALSE(PageMap(*kernel.open()).known());
 }
 
+TEST_CASE_FIXTURE(Fixture, "page: sections that differ have their own arrays, if the dump tells how large they are") {
+    constexpr uint64_t per_section = 64, first = (128 + 2) * per_section, second = (128 + 5) * per_section, other = base + 0x100000;
+    kernel.tell("NUMBER(SECTION_SIZE_BITS)=18");
+    kernel.put(sections + 2 * 32, (base - first * 64) | 0xf);
+    kernel.put(sections + 5 * 32, (other - second * 64) | 0xf);
+    const auto target = kernel.open();
+    const PageMap pages(*target);
+    REQUIRE(pages.known());
+    CHECK(pages.base() == base);
+    CHECK(pages.page_address(PageFrame(first + 3)) == base + 3 * 64);
+    CHECK(pages.page_address(PageFrame(second + 63)) == other + 63 * 64);
+    for (const uint64_t none : {first - 1, first + per_section, second + per_section}) CHECK(pages.page_address(PageFrame(none)) == 0);
+    CHECK(pages.frame(base + 3 * 64).value().value == first + 3);
+    CHECK(pages.frame(other + 5).value().value == second);
+    CHECK_FALSE(pages.frame(base - 1));
+    CHECK_FALSE(pages.frame(base + per_section * 64));
+}
+
 TEST_CASE_FIXTURE(Fixture, "page: arm's flat map begins where memory does") {
     kernel.put(variable, 0);
     kernel.symbol("mem_map", data + 0x40, 8), kernel.put(data + 0x40, base);
