@@ -180,7 +180,9 @@ Plan read_plan(Session& session, const Invocation& invocation) {
     const bool counted = invocation.operands.size() > 1;
     if (counted && (plan.count = session.number(invocation.operands[1])) == 0) throw UsageError("invalid count: 0");
     if (invocation.has("r")) {
-        plan.begin = function_at(target, plan.address).begin;
+        // Behind a function whose last call does not return there is padding: the address belongs to the call.
+        const bool behind = !target.symbols().containing(plan.address) && plan.address != 0;
+        plan.begin = function_at(target, plan.address - behind).begin;
         plan.end = plan.address + 1;
         plan.count_from_end = counted;
     } else if (invocation.has("f")) {

@@ -142,9 +142,10 @@ void run(Session& session, const Invocation& invocation) {
     const auto chosen = invocation.value("c");
     const Target& target = session.target();
     const auto task = [&]() -> const Task& { return chosen ? session.task(*chosen) : session.current(); };
+    const bool of_process = chosen && target.kernel_address(0); // on s390x every number may be an address of the kernel: who names a task means its
     for (const std::string& word : invocation.operands) {
         const uint64_t address = session.address(word);
-        const bool user = invocation.has("u") || (!invocation.has("k") && !target.kernel_address(address));
+        const bool user = invocation.has("u") || (!invocation.has("k") && (of_process || !target.kernel_address(address)));
         translate(session, user ? user_space(session, task()) : kernel_space(session), address);
     }
 }
