@@ -101,10 +101,11 @@ def translation(text):
 
 
 def instructions(text):
-    """dis: mnemonic and operands at each address, without the names of what the operands point at, and without comments."""
+    """dis: mnemonic and operands at each address, without the names of what the operands point at, and without comments. The padding behind a
+    function has no name of its own."""
     found = {}
     for line in text.splitlines():
-        if (match := re.match(rf"^(0x{HEX}) <\S+>:\s+(.*)$", line)):
+        if (match := re.match(rf"^ *(0x{HEX})(?: <\S+>)?:\s+(.*)$", line)):
             found[match[1]] = " ".join(re.sub(r"<[^>]*>|(//|#).*$", lambda m: m[0] if m[0][0] == "#" else "", match[2]).split())
     return found
 
