@@ -159,7 +159,7 @@ def chosen(options, count):
     for name in options.samples or [*truth.committed_names(), *made]:
         with tempfile.TemporaryDirectory() as scratch:
             deaths, dumps = set(), truth.dumps_of(name, scratch)
-            if not dumps:
+            if not dumps and name in options.samples:
                 count.skip(f"{name}: is not there; make it with vmcore-samples/make {name}")
             for dump, vmlinux, files, recorded in dumps:
                 death = dump.split("/")[0]
