@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <fmt/format.h>
+#include <set>
 
 namespace kcrash {
 namespace {
@@ -38,6 +39,15 @@ std::optional<uint64_t> load(const Target& target, const std::optional<Member>& 
     return value;
 }
 
+// Who names a thread with -G means its group: the leader, once.
+void to_leaders(const Session& session, TaskList& tasks) {
+    std::set<const Task*> seen;
+    for (const Task*& task : tasks)
+        for (const Task& other : session.tasks().all())
+            if (task->pid != task->tgid && other.pid && other.pid == task->tgid) task = &other;
+    std::erase_if(tasks, [&](const Task* task) { return !seen.insert(task).second; });
+}
+
 TaskList filter(Session& session, TaskList tasks, const Invocation& invocation) {
     const Target& target = session.target();
     const auto policy = target.try_member("task_struct", {"policy"});
@@ -45,6 +55,7 @@ TaskList filter(Session& session, TaskList tasks, const Invocation& invocation) 
     if (const auto wanted = invocation.value("y")) policies = parse_policies(*wanted);
     const bool kernel = invocation.has("k"), user = invocation.has("u"), leaders = invocation.has("G"), active = invocation.has("A");
     const bool no_idle = invocation.has("I");
+    if (leaders && !invocation.operands.empty()) to_leaders(session, tasks);
     std::erase_if(tasks, [&](const Task* task) {
         if (kernel && !task->kernel_thread()) return true;
         if (user && task->kernel_thread()) return true;
@@ -171,7 +182,7 @@ void run(Session& session, const Invocation& invocation) {
 const Option options[] = {
     {"k", {}, ArgumentKind::none, "only kernel threads"},
     {"u", {}, ArgumentKind::none, "only user tasks"},
-    {"G", {}, ArgumentKind::none, "only thread group leaders"},
+    {"G", {}, ArgumentKind::none, "only thread group leaders; of a thread that is named, its leader"},
     {"I", {}, ArgumentKind::none, "without the idle tasks"},
     {"y", "policy", ArgumentKind::text, "only tasks of these scheduling policies: 0..7 or NORMAL,FIFO,RR,BATCH,ISO,IDLE,DEADLINE,EXT"},
     {"s", {}, ArgumentKind::none, "KSTACKP, the kernel stack pointer, instead of TASK"},

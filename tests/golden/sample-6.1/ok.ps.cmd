@@ -21,3 +21,4 @@ ps -H 1
 ps -Y 1
 ps -I | tail -2
 ps -G -u | tail -2
+ps -G 126
